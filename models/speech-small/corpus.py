@@ -1,0 +1,122 @@
+"""Where the recordings are, what they are labelled, and who speaks in them."""
+
+import csv
+import hashlib
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+RAVDESS_LABELS = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
+EMODB_LABELS = {
+    "W": "angry",
+    "E": "disgust",
+    "A": "fearful",
+    "F": "happy",
+    "T": "sad",
+    "N": "neutral",
+}
+# Two men (odd) and two women (even) for each, fixed before anything was trained.
+TEST_ACTORS = ["05", "06", "21", "24"]
+CHOOSING_ACTORS = ["13", "18"]
+
+
+@dataclass
+class Item:
+    """A recording; `allowed` names the labels its corpus could have given it."""
+
+    path: Path
+    label: str
+    speaker: str
+    allowed: tuple
+    normalised_level: bool = False
+
+
+def ravdess(shared):
+    """The RAVDESS speech files: the third field is the emotion, the last the actor."""
+    items = []
+    for path in sorted((Path(shared) / "speech" / "ravdess").glob("*.flac")):
+        fields = path.stem.split("-")
+        label = RAVDESS_LABELS[int(fields[2]) - 1]
+        items.append(Item(path, label, fields[-1], tuple(RAVDESS_LABELS)))
+    if not items:
+        raise SystemExit(f"no RAVDESS recordings under {shared}/speech/ravdess")
+    return items
+
+
+def emodb(shared):
+    """The EmoDB files without boredom, which has no counterpart among RAVDESS's labels."""
+    items = []
+    for path in sorted((Path(shared) / "speech" / "emodb").glob("*.flac")):
+        label = EMODB_LABELS.get(path.stem[5])
+        if label:
+            allowed = tuple(sorted(EMODB_LABELS.values()))
+            items.append(Item(path, label, "emodb-" + path.stem[:2], allowed, True))
+    return items
+
+
+def labelled_csv(path):
+    """A user's own recordings: columns `label` and `input`, and `speaker` where it is known."""
+    items = []
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            label = row["label"].split("|")[0].strip()
+            speaker = (row.get("speaker") or "").strip()
+            items.append(Item(Path(path).parent / row["input"], label, speaker, ()))
+    labels = sorted({item.label for item in items})
+    for index, item in enumerate(items):
+        item.allowed = tuple(labels)
+        item.speaker = item.speaker or f"recording-{index}"
+    return items, labels
+
+
+def choose_tenth(items, seed):
+    """Splits by speaker: whole speakers, in a seeded order, until a tenth of the items is out."""
+    speakers = sorted({item.speaker for item in items})
+    np.random.default_rng(seed).shuffle(speakers)
+    chosen, count = set(), 0
+    for speaker in speakers:
+        if count >= len(items) / 10:
+            break
+        chosen.add(speaker)
+        count += sum(item.speaker == speaker for item in items)
+    kept = [item for item in items if item.speaker not in chosen]
+    return kept, [item for item in items if item.speaker in chosen]
+
+
+def digest(items):
+    """SHA-256 over the sorted SHA-256 of the recordings."""
+    each = sorted(hashlib.sha256(Path(item.path).read_bytes()).hexdigest() for item in items)
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+def write_csv(rows, path):
+    """Writes (file, label) rows in the form `limbic eval` and `limbic preprocess` read."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "input"])
+        writer.writerows([label, str(Path(name).resolve())] for name, label in rows)
+
+
+def preprocess(limbic, bundle, rows, folder, name):
+    """Has `limbic preprocess` turn (file, label) rows into tensors.
+
+    Returns `features` f16 `[N, 1, frames, mels]` and the row each window came from. Tensors
+    made before by the same binary from the same list and bundle source are taken again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    listing, archive = folder / f"{name}.csv", folder / f"{name}.npz"
+    write_csv(rows, listing)
+    mark = hashlib.sha256()
+    for part in (listing, bundle, limbic):
+        mark.update(Path(part).read_bytes())
+    stamp = folder / f"{name}.json"
+    key = {"inputs": mark.hexdigest()}
+    if not (archive.exists() and stamp.exists() and json.loads(stamp.read_text()) == key):
+        command = [limbic, "preprocess", "--bundle", bundle, "--data", listing, "-o", archive]
+        subprocess.run([str(part) for part in command], check=True)
+        stamp.write_text(json.dumps(key))
+    with np.load(archive) as arrays:
+        return arrays["features"].astype(np.float16), arrays["row"].astype(np.int64)

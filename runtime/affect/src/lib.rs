@@ -1,0 +1,1 @@
+//! Label spaces, heads, calibration, fusion and events: the domain.

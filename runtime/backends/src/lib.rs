@@ -1,0 +1,1 @@
+//! Backend, Program and Session: one trait over every inference engine.

@@ -1,0 +1,1 @@
+//! Microphone, camera, files and text as timed input, with drop counters.

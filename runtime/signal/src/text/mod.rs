@@ -1,0 +1,5 @@
+//! Text: normalisation, WordPiece and token windows.
+
+mod params;
+
+pub use params::{NormaliseTextParams, TokenWindowParams, WordPieceParams};

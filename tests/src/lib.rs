@@ -1,0 +1,1 @@
+//! Golden, conformance, transcript and replay tests over the whole workspace.
