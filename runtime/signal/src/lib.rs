@@ -7,5 +7,8 @@
 #![deny(missing_docs)]
 
 pub mod audio;
+mod error;
 pub mod image;
 pub mod text;
+
+pub use error::{Error, ErrorKind, Result};
