@@ -17,6 +17,12 @@ pub enum ErrorKind {
     Vocabulary,
     /// The input is larger than a step accepts. Nothing was changed; smaller input may do.
     Limit,
+    /// A sample is NaN or infinite; [`Error::index`] is its place in the stream. Nothing was changed.
+    NotFinite,
+    /// A sample is finite but too large to be sound; [`Error::index`] is its place in the stream. Nothing was changed.
+    OutOfRange,
+    /// The input is too short for the step to have an output. Longer input may do.
+    TooShort,
 }
 
 /// Error of a preprocessing step: what it is about, what was expected there and what was found.
@@ -33,6 +39,7 @@ pub struct Error {
     subject: Cow<'static, str>,
     expected: Cow<'static, str>,
     found: String,
+    index: Option<u64>,
 }
 
 /// Result with the crate's error.
@@ -46,7 +53,20 @@ impl Error {
         expected: impl Into<Cow<'static, str>>,
         found: impl fmt::Display,
     ) -> Self {
-        Self { kind, subject: subject.into(), expected: expected.into(), found: found.to_string() }
+        Self {
+            kind,
+            subject: subject.into(),
+            expected: expected.into(),
+            found: found.to_string(),
+            index: None,
+        }
+    }
+
+    /// The same error with the index of the element it is about.
+    #[must_use]
+    pub fn at(mut self, index: u64) -> Self {
+        self.index = Some(index);
+        self
     }
 
     /// The kind of error.
@@ -68,11 +88,24 @@ impl Error {
     pub fn found(&self) -> &str {
         &self.found
     }
+
+    /// Index of the element the error is about, counted from the start of its stream or buffer.
+    pub fn index(&self) -> Option<u64> {
+        self.index
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.subject, self.expected, self.found)
+        write!(
+            f,
+            "{}: expected {}, found {}",
+            self.subject, self.expected, self.found
+        )?;
+        match self.index {
+            Some(index) => write!(f, " at index {index}"),
+            None => Ok(()),
+        }
     }
 }
 
