@@ -1,0 +1,253 @@
+"""Train face-small: FER+ pictures, or a user's own labels, to graph.onnx, calibration and metrics."""
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import augment
+import dataset
+import measure
+from network import FaceNet, count, export_onnx, load_onnx_weights
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+FACES, SCENES, PHOTOGRAPHS, SPOILED = 200, 18, 14, 24  # pictures of each kind in a batch
+FIRST_TRAIN_SCENE, TRAIN_SCENES = 1_000_000, 5000
+FIRST_TEST_SCENE, TEST_SCENES = 9_000_000, 1000
+EMA_DECAY = 0.998
+
+
+def arguments():
+    shared = os.environ.get("LIMBIC_SHARED", ROOT.parent / "shared")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", default=shared, help="folder that holds data/faces")
+    parser.add_argument("--data", help="own labels instead of FER+: the CSV that `limbic eval` reads")
+    parser.add_argument("--valid", help="CSV measured once at the end, with --data")
+    parser.add_argument("--out", default=HERE / "build", type=Path)
+    parser.add_argument("--limbic", default=os.environ.get("LIMBIC_BIN", ROOT / "target/release/limbic"))
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--peak", type=float, default=0.2, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+def tensors(args, items, name):
+    """Preprocessed pictures of the items, made once for each list of items."""
+    stored = args.out / f"{name}.npz"
+    digest = dataset.hashlib.sha256(repr([(i.path, i.region) for i in items]).encode()).hexdigest()
+    mark = stored.with_suffix(".items")
+    if not (stored.exists() and mark.exists() and mark.read_text() == digest):
+        dataset.preprocess(args.limbic, HERE / "model.toml", items, args.out, name)
+        mark.write_text(digest)
+    with np.load(stored) as file:
+        return torch.from_numpy(file["pixels"])
+
+
+def load(args):
+    """Everything the run needs, by name: tensors, targets, labels and the digests of the sources."""
+    if args.data:
+        labels, items = dataset.read_csv(args.data)
+        valid = dataset.without_duplicates(dataset.read_csv(args.valid)[1]) if args.valid else []
+        faces = dataset.without_duplicates(items, {item.digest for item in valid})
+        dataset.set_targets(faces, labels)
+        others, sources = [], [args.data, *([args.valid] if args.valid else [])]
+    else:
+        labels = list(dataset.EMOTIONS)
+        faces, others, valid = dataset.ferplus(args.shared)
+        sources = [item.path for item in faces + valid]
+        sources += [Path(args.shared) / f"data/faces/ferplus_{s}/votes.csv.gz" for s in ("train", "valid")]
+    dataset.set_targets(valid, labels)
+    rng = np.random.default_rng(args.seed)
+    drawn = dataset.scene_items(args.out / "scenes", FIRST_TRAIN_SCENE, TRAIN_SCENES)
+    photographs = dataset.photograph_regions(dataset.TRAIN_PICTURES, 200, rng)
+    unseen = dataset.scene_items(args.out / "scenes", FIRST_TEST_SCENE, TEST_SCENES)
+    unseen_photographs = dataset.photograph_regions(dataset.TEST_PICTURES, 60, rng)
+    held = np.array([dataset.held_out(item) for item in faces])
+    pixels = tensors(args, faces, "faces")
+    targets = torch.from_numpy(np.stack([item.target for item in faces]))
+    judged = [i for i, item in enumerate(faces) if held[i] and item.label and "|" not in item.label]
+    return {
+        "labels": labels,
+        "faces": pixels[~held],
+        "targets": targets[~held],
+        "held": pixels[held],
+        "held_targets": targets[held],
+        "held_judged": torch.tensor([int(held[:i].sum()) for i in judged], dtype=torch.long),
+        "scenes": tensors(args, drawn + others, "drawn"),
+        "photographs": tensors(args, photographs, "photographs"),
+        "unseen": tensors(args, unseen, "unseen"),
+        "unseen_photographs": tensors(args, unseen_photographs, "unseen_photographs"),
+        "valid": tensors(args, valid, "valid") if valid else None,
+        "valid_labels": np.array([labels.index(item.label) for item in valid]) if valid else None,
+        "digests": dataset.digests(sources),
+        "counts": {"train": int((~held).sum()), "tenth": int(held.sum()), "valid": len(valid)},
+    }
+
+
+def batches(data, generator):
+    """One pass over the faces: pictures, emotion targets of the first FACES, and their number."""
+    order = torch.randperm(len(data["faces"]), generator=generator)
+    for start in range(0, len(order) - FACES // 2, FACES):
+        chosen = order[start : start + FACES]
+        faces = data["faces"][chosen]
+        pick = lambda name, n: data[name][torch.randint(len(data[name]), (n,), generator=generator)]
+        pixels = torch.cat(
+            [
+                augment.faces(faces, generator),
+                augment.scenes(pick("scenes", SCENES), generator),
+                augment.scenes(pick("photographs", PHOTOGRAPHS), generator),
+                augment.spoiled_faces(pick("faces", SPOILED), generator),
+            ]
+        )
+        yield pixels, data["targets"][chosen], len(faces)
+
+
+def learning_rate(step, steps, peak):
+    """One cycle: linear warm-up over a sixth of the run, then half a cosine down to almost zero."""
+    warm = steps / 6
+    if step < warm:
+        return peak * (0.05 + 0.95 * step / warm)
+    return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))))
+
+
+@torch.no_grad()
+def predict(model, pixels, batch=256):
+    """Emotion logits [N,labels] and face logits [N] in f32."""
+    model.eval()
+    parts = [model(chunk) for chunk in pixels.split(batch)]
+    return torch.cat([p[0].float() for p in parts]), torch.cat([p[1].float()[:, 0] for p in parts])
+
+
+def train_epoch(model, average, optimizer, data, args, epoch):
+    """One epoch; returns the mean loss."""
+    generator = torch.Generator().manual_seed(args.seed * 100_003 + epoch)
+    torch.manual_seed(args.seed * 100_003 + epoch)
+    per_epoch = math.ceil((len(data["faces"]) - FACES // 2) / FACES)
+    model.train()
+    total = 0.0
+    for i, (pixels, targets, faces) in enumerate(batches(data, generator)):
+        step = epoch * per_epoch + i
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, per_epoch * args.epochs, args.peak)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            emotion, face = model(pixels)
+        is_face = (torch.arange(len(pixels)) < faces).float()
+        loss = F.cross_entropy(emotion[:faces].float(), targets)
+        loss = loss + 0.5 * F.binary_cross_entropy_with_logits(face[:, 0].float(), is_face)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+        decay = min(EMA_DECAY, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for kept, new in zip(average.state_dict().values(), model.state_dict().values()):
+                if kept.is_floating_point():
+                    kept.lerp_(new, 1 - decay)
+                else:
+                    kept.copy_(new)
+    return total / per_epoch
+
+
+def write_atomically(path, write):
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    os.replace(partial, path)
+
+
+def optimizer_of(model, rate):
+    """SGD with Nesterov momentum; weight decay on convolution and linear weights only."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": 5e-4}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+
+
+def fit(args, data):
+    """Train with a checkpoint after each epoch; returns the best averaged model and the history."""
+    torch.manual_seed(args.seed)
+    model = FaceNet(len(data["labels"])).to(memory_format=torch.channels_last)
+    average = FaceNet(len(data["labels"])).to(memory_format=torch.channels_last)
+    average.load_state_dict(model.state_dict())
+    optimizer = optimizer_of(model, args.peak)
+    checkpoint, history, best, first = args.out / "checkpoint.pt", [], None, 0
+    settings = {"epochs": args.epochs, "seed": args.seed, "peak": args.peak, "labels": data["labels"], "digests": data["digests"]}
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        if state["settings"] != settings:
+            raise SystemExit(f"{checkpoint}: from other settings or data; remove it to start again")
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        history, best, first = state["history"], state["best"], len(state["history"])
+    judged = data["held_judged"]
+    truth = data["held_targets"].argmax(1)[judged]
+    for epoch in range(first, args.epochs):
+        started = time.time()
+        loss = train_epoch(model, average, optimizer, data, args, epoch)
+        emotion, face = predict(average, data["held"].contiguous(memory_format=torch.channels_last))
+        accuracy = (emotion[judged].argmax(1) == truth).float().mean().item()
+        nll = F.cross_entropy(emotion, data["held_targets"]).item()
+        history.append({"epoch": epoch + 1, "loss": loss, "tenth_accuracy": accuracy, "tenth_cross_entropy": nll, "seconds": time.time() - started})
+        if best is None or accuracy >= max(h["tenth_accuracy"] for h in history):
+            best = {k: v.clone() for k, v in average.state_dict().items()}
+        print(f"epoch {epoch + 1}/{args.epochs}  loss {loss:.4f}  tenth accuracy {accuracy:.4f}  cross-entropy {nll:.4f}  {history[-1]['seconds']:.1f} s", flush=True)
+        state = {
+            "settings": settings,
+            "model": model.state_dict(),
+            "average": average.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "history": history,
+            "best": best,
+        }
+        write_atomically(checkpoint, lambda path: torch.save(state, path))
+    average.load_state_dict(best)
+    return average, history
+
+
+def main():
+    args = arguments()
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
+    random.seed(args.seed)
+    np.random.seed(args.seed)
+    started = time.time()
+    data = load(args)
+    print(f"{data['counts']} pictures, ready after {time.time() - started:.0f} s", flush=True)
+    model, history = fit(args, data)
+    graph = args.out / "graph.onnx"
+    export_onnx(model, graph)
+    exported = load_onnx_weights(graph, len(data["labels"]))
+    calibration, metrics = measure.finish(exported, data, predict)
+    parameters, macs = count(exported)
+    metrics.update(
+        model="face-small",
+        labels=data["labels"],
+        pictures=data["counts"],
+        parameters=parameters,
+        macs=macs,
+        graph_sha256=dataset.sha256_file(graph),
+        settings={"epochs": args.epochs, "peak": args.peak, "seed": args.seed, "threads": args.threads},
+        training_seconds=sum(h["seconds"] for h in history),
+        history=history,
+        data_sha256=data["digests"],
+        torch=torch.__version__,
+        processor=next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine()) if os.path.exists("/proc/cpuinfo") else platform.machine(),
+    )
+    for name, value in (("calibration.json", calibration), ("metrics.json", metrics)):
+        write_atomically(args.out / name, lambda path: path.write_text(json.dumps(value, indent=1) + "\n"))
+    print(json.dumps({k: v for k, v in metrics.items() if k not in ("history", "data_sha256")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
