@@ -21,11 +21,11 @@ class Shape:
     """Sizes of one encoder; `embedding` below `width` means a factorised embedding."""
 
     vocabulary: int
-    embedding: int = 160
+    embedding: int = 192
     width: int = 384
     layers: int = 3
-    heads: int = 8
-    inner: int = 640
+    heads: int = 6
+    inner: int = 512
     positions: int = 128
 
 
@@ -51,12 +51,10 @@ class Layer(nn.Module):
             part(x).unflatten(-1, (self.heads, HEAD_WIDTH)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
-        if torch.onnx.is_in_onnx_export():
-            scores = torch.matmul(q, k.transpose(2, 3)) * HEAD_WIDTH**-0.5 + bias
-            mixed = torch.matmul(scores.softmax(-1), v)
-        else:
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return mixed.transpose(1, 2).flatten(2)
+        scores = torch.matmul(q * HEAD_WIDTH**-0.5, k.transpose(2, 3))
+        if bias is not None:
+            scores = scores + bias
+        return torch.matmul(scores.softmax(-1), v).transpose(1, 2).flatten(2)
 
     def forward(self, x, bias):
         x = self.join_norm(x + self.join(self.attend(x, bias)))
