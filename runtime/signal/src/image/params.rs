@@ -23,7 +23,7 @@ pub enum GreyWeights {
 #[serde(deny_unknown_fields)]
 pub struct CropParams {
     /// Growth of the region on each side as a share of its size; clamped to the picture.
-    pub margin: f32,
+    pub margin: f64,
 }
 
 /// Resize to a fixed size, aspect ratio not kept.

@@ -1,0 +1,153 @@
+//! Antialiased resizing, bit for bit as Pillow.
+
+use super::picture::{Picture, PictureView, buffer_len};
+use super::{ResizeFilter, ResizeParams};
+use crate::{Error, ErrorKind, Result};
+
+/// Longest side of a resized picture, in pixels.
+pub const MAX_RESIZED_SIDE: u32 = 4096;
+
+/// Longest side of a picture to resize, in pixels; keeps sums of rounded weights within an `i32`.
+pub const MAX_INPUT_SIDE: u32 = 1 << 20;
+
+/// Fraction bits of a weight: 8 bits of value, two bits of head room and 22 of fraction fill an `i32`.
+const PRECISION_BITS: u32 = 22;
+
+/// Resizes to `width` x `height`; the aspect ratio is not kept.
+///
+/// A triangle filter whose support grows with the reduction, with weights rounded to 22 fraction bits, first along
+/// rows and then along columns, each pass rounded to 8 bits and left out where the side does not change: the result
+/// of Pillow's `resize((width, height), BILINEAR)`. Memory: one picture of `width` x the input's height.
+///
+/// # Errors
+/// [`ErrorKind::Parameter`] when a side is not in `1..=`[`MAX_RESIZED_SIDE`]; [`ErrorKind::Limit`] when a side of the
+/// input exceeds [`MAX_INPUT_SIDE`] or the picture between the two passes does not fit the address space.
+pub fn resize(view: PictureView<'_>, params: &ResizeParams) -> Result<Picture> {
+    let ResizeFilter::BilinearAntialiasPil = params.filter;
+    let ResizeParams { width, height, .. } = *params;
+    for (subject, side) in [("resize@1 width", width), ("resize@1 height", height)] {
+        if !(1..=MAX_RESIZED_SIDE).contains(&side) {
+            return Err(Error::new(
+                ErrorKind::Parameter,
+                subject,
+                format!("1 to {MAX_RESIZED_SIDE}"),
+                side,
+            ));
+        }
+    }
+    let longest = view.width().max(view.height());
+    if longest > MAX_INPUT_SIDE {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            "resize@1 input side",
+            format!("at most {MAX_INPUT_SIDE}"),
+            longest,
+        ));
+    }
+    if buffer_len(width, view.height(), view.channels()).is_none() {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            "resize@1 input",
+            "a picture that fits the address space",
+            format!("{width}x{}", view.height()),
+        ));
+    }
+    let wide;
+    let view = if width == view.width() {
+        view
+    } else {
+        wide = resize_rows(view, width);
+        wide.view()
+    };
+    if height == view.height() {
+        Ok(view.to_picture())
+    } else {
+        Ok(resize_columns(view, height))
+    }
+}
+
+/// Weights of one output pixel over consecutive input pixels.
+struct Taps {
+    first: usize,
+    weights: Vec<i32>,
+}
+
+/// The taps of every output pixel of one axis.
+fn taps(input: u32, output: u32) -> Vec<Taps> {
+    let scale = f64::from(input) / f64::from(output);
+    // The filter never gets narrower than a pixel: enlarging interpolates, reducing averages.
+    let support = scale.max(1.0);
+    let inverse = 1.0 / support;
+    (0..output)
+        .map(|index| {
+            let centre = (f64::from(index) + 0.5) * scale;
+            let first = (centre - support + 0.5).max(0.0) as u32;
+            let end = ((centre + support + 0.5) as u32).min(input);
+            let raw: Vec<f64> = (first..end)
+                .map(|at| triangle((f64::from(at) - centre + 0.5) * inverse))
+                .collect();
+            let total: f64 = raw.iter().sum();
+            let weights = raw
+                .iter()
+                .map(|&weight| {
+                    let share = if total == 0.0 { weight } else { weight / total };
+                    (0.5 + share * f64::from(1u32 << PRECISION_BITS)) as i32
+                })
+                .collect();
+            Taps {
+                first: first as usize,
+                weights,
+            }
+        })
+        .collect()
+}
+
+fn triangle(x: f64) -> f64 {
+    let x = x.abs();
+    if x < 1.0 { 1.0 - x } else { 0.0 }
+}
+
+/// Half of the last place kept, so that the shift of [`to_byte`] rounds half up.
+const ROUNDING: i32 = 1 << (PRECISION_BITS - 1);
+
+fn to_byte(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+fn resize_rows(view: PictureView<'_>, width: u32) -> Picture {
+    let taps = taps(view.width(), width);
+    let count = view.channels().count();
+    let mut pixels = Vec::with_capacity(view.height() as usize * width as usize * count);
+    for row in view.rows() {
+        for Taps { first, weights } in &taps {
+            let inputs = row.get(first * count..).unwrap_or_default();
+            for channel in 0..count {
+                let values = inputs.iter().skip(channel).step_by(count);
+                let sum: i32 = weights
+                    .iter()
+                    .zip(values)
+                    .map(|(&weight, &value)| weight * i32::from(value))
+                    .sum();
+                pixels.push(to_byte(ROUNDING + sum));
+            }
+        }
+    }
+    Picture::from_parts(width, view.height(), view.channels(), pixels)
+}
+
+fn resize_columns(view: PictureView<'_>, height: u32) -> Picture {
+    let row_len = view.width() as usize * view.channels().count();
+    let rows: Vec<&[u8]> = view.rows().collect();
+    let mut pixels = Vec::with_capacity(height as usize * row_len);
+    let mut sums = vec![0; row_len];
+    for Taps { first, weights } in taps(view.height(), height) {
+        sums.fill(ROUNDING);
+        for (weight, row) in weights.iter().zip(rows.iter().skip(first)) {
+            for (sum, &value) in sums.iter_mut().zip(*row) {
+                *sum += weight * i32::from(value);
+            }
+        }
+        pixels.extend(sums.iter().map(|&sum| to_byte(sum)));
+    }
+    Picture::from_parts(view.width(), height, view.channels(), pixels)
+}
