@@ -7,22 +7,30 @@ import torch
 RATE_HZ = 16000
 
 
+def padded(length):
+    """The next length whose transform is fast."""
+    return -(-length // 4096) * 4096
+
+
 def change_speed(signal, factor):
-    """Plays `signal` `factor` times as fast, pitch included, by cutting or padding its spectrum."""
-    length = max(1, round(len(signal) / factor))
-    spectrum = np.fft.rfft(signal)
-    resized = np.zeros(length // 2 + 1, dtype=complex)
+    """Plays `signal` about `factor` times as fast, pitch included, by cutting or padding its spectrum."""
+    length = padded(len(signal))
+    new_length = max(256, round(length / factor / 256) * 256)
+    spectrum = np.fft.rfft(signal, length)
+    resized = np.zeros(new_length // 2 + 1, dtype=complex)
     shared = min(len(spectrum), len(resized))
     resized[:shared] = spectrum[:shared]
-    return np.fft.irfft(resized, length) * (length / len(signal))
+    changed = np.fft.irfft(resized, new_length) * (new_length / length)
+    return changed[: round(len(signal) * new_length / length)]
 
 
 def coloured_noise(length, exponent, random):
     """Noise of unit RMS whose power falls as frequency to the `exponent` (0 white, 1 pink)."""
-    spectrum = np.fft.rfft(random.standard_normal(length))
+    size = padded(length)
+    spectrum = np.fft.rfft(random.standard_normal(size))
     bins = np.arange(len(spectrum), dtype=float)
     bins[0] = 1.0
-    noise = np.fft.irfft(spectrum * bins ** (-exponent / 2), length)
+    noise = np.fft.irfft(spectrum * bins ** (-exponent / 2), size)[:length]
     return noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
 
 
@@ -31,7 +39,7 @@ def reverberate(signal, decay_s, wet, random):
     time = np.arange(int(decay_s * RATE_HZ)) / RATE_HZ
     room = random.standard_normal(len(time)) * 10 ** (-3 * time / decay_s)
     room /= np.sqrt(np.sum(room**2)) + 1e-12
-    size = len(signal) + len(room)
+    size = padded(len(signal) + len(room))
     tail = np.fft.irfft(np.fft.rfft(signal, size) * np.fft.rfft(room, size), size)
     return signal + wet * tail[: len(signal)]
 
@@ -67,18 +75,14 @@ def vary(signal, random, gain_db):
 
 
 def write_copies(items, folder, copies, gain_db, seed):
-    """Writes `copies` varied WAV files of each item; returns (path, item index) pairs.
-
-    Recordings at another rate are changed to 16 kHz first, so that the varied speed and
-    noise mean the same for all of them.
-    """
+    """Writes `copies` varied WAV files of each item; returns (path, item index) pairs."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for index, item in enumerate(items):
         signal, rate = soundfile.read(item.path, dtype="float64", always_2d=True)
         signal = signal.mean(1)
         if rate != RATE_HZ:
-            signal = change_speed(signal, rate / RATE_HZ)
+            raise SystemExit(f"{item.path}: {rate} Hz; convert training recordings to {RATE_HZ} Hz first")
         for copy in range(copies):
             random = np.random.default_rng([seed, index, copy])
             path = folder / f"{index:05d}-{copy}.wav"

@@ -57,39 +57,19 @@ def emodb(shared):
     return items
 
 
-def labelled_csv(path):
-    """A user's own recordings: columns `label` and `input`, and `speaker` where it is known."""
-    items = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            label = row["label"].split("|")[0].strip()
-            speaker = (row.get("speaker") or "").strip()
-            items.append(Item(Path(path).parent / row["input"], label, speaker, ()))
-    labels = sorted({item.label for item in items})
-    for index, item in enumerate(items):
-        item.allowed = tuple(labels)
-        item.speaker = item.speaker or f"recording-{index}"
-    return items, labels
-
-
-def choose_tenth(items, seed):
-    """Splits by speaker: whole speakers, in a seeded order, until a tenth of the items is out."""
-    speakers = sorted({item.speaker for item in items})
-    np.random.default_rng(seed).shuffle(speakers)
-    chosen, count = set(), 0
-    for speaker in speakers:
-        if count >= len(items) / 10:
-            break
-        chosen.add(speaker)
-        count += sum(item.speaker == speaker for item in items)
-    kept = [item for item in items if item.speaker not in chosen]
-    return kept, [item for item in items if item.speaker in chosen]
-
-
 def digest(items):
     """SHA-256 over the sorted SHA-256 of the recordings."""
     each = sorted(hashlib.sha256(Path(item.path).read_bytes()).hexdigest() for item in items)
     return hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+def recipe_digest(folder):
+    """SHA-256 over what decides a run: the recipe's sources and the bundle's source."""
+    mark = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")) + [folder / "model.toml"]:
+        if path.name != "golden.py":
+            mark.update(path.read_bytes())
+    return mark.hexdigest()
 
 
 def write_csv(rows, path):

@@ -76,8 +76,15 @@ class Network(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(Member(labels, width, dropout) for _ in range(members))
 
+    def each(self, x):
+        """Logits of each member, `[members, B, labels]`."""
+        return torch.stack([member(x) for member in self.members])
+
     def forward(self, x):
-        return torch.stack([member(x) for member in self.members]).mean(0)
+        logits = self.members[0](x)
+        for member in list(self.members)[1:]:
+            logits = logits + member(x)
+        return logits * (1 / len(self.members))
 
 
 def parameters(network):
