@@ -59,7 +59,7 @@ def soften(x, generator, share=0.15):
     return torch.where(picked, small, x) + sigma * torch.randn(x.shape, generator=generator)
 
 
-def erase(x, generator, share=0.35):
+def erase(x, generator, share=0.3):
     """Cover a box of up to a third of the side with an even grey or noise."""
     n = len(x)
     at = torch.arange(SIZE)
@@ -77,7 +77,7 @@ def erase(x, generator, share=0.35):
 def faces(x, generator):
     """Faces as a camera and a face finder might have given them; f32 [N,1,48,48] in and out."""
     before = spread(x)
-    x = warp(x, generator, turn=16, zoom=1.2, shift=0.09)
+    x = warp(x, generator, turn=14, zoom=1.18, shift=0.08)
     x = soften(light(x, generator), generator)
     return restandardise(erase(x, generator), before)
 

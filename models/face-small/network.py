@@ -41,7 +41,7 @@ class FaceNet(nn.Module):
     CPU than depthwise-separable ones of the same cost, and they quantize without surprises.
     """
 
-    def __init__(self, labels, dropout=0.25):
+    def __init__(self, labels, dropout=0.2):
         super().__init__()
         self.features = nn.Sequential(
             Conv(1, 24, 5, 2),
