@@ -1,0 +1,282 @@
+//! The manifest: everything about a model that is not its weights, as plain data.
+//!
+//! The same types describe `manifest.json` inside a bundle and `model.toml` in a model folder; only the bundle's
+//! lists its entries with their digests. Every parameter is explicit and an unknown key is refused, so that two
+//! readers of one manifest cannot differ.
+
+mod entry;
+mod head;
+mod input;
+mod program;
+mod stage;
+
+pub use entry::{Asset, AssetKind, Entry, Golden, GraphFormat, Precision, Variant, VariantEntry};
+pub use head::{Gate, Pooling};
+pub use input::{Input, Modality, Step};
+pub use limbic_affect::{HeadKind, HeadSpec, LabelSpace, NoAnswerReason};
+pub use program::{
+    Dim, Dtype, Layout, ProgramSpec, Quantization, Role, Signature, SignatureSpec, Symbol, TensorSpec,
+    element_count,
+};
+pub use stage::Stage;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
+
+/// Name of the manifest's entry in a bundle.
+pub const MANIFEST_ENTRY: &str = "manifest.json";
+
+/// Everything about a model that is not its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the manifest's schema.
+    pub format: u32,
+    /// Name of the model: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Version of the model, as its maker counts.
+    pub version: String,
+    /// What the model does, in a sentence.
+    pub description: String,
+    /// SPDX expression of the weights' licence.
+    pub license: String,
+    /// What the model may be used for and what not.
+    pub intended_use: String,
+    /// Entry of the model card.
+    pub card: String,
+    /// Entry of the licence's text.
+    pub license_text: String,
+    /// How the answers over the windows of one long input become one.
+    pub pooling: Pooling,
+    /// What the model takes in.
+    pub inputs: Vec<Input>,
+    /// The networks.
+    pub programs: Vec<ProgramSpec>,
+    /// The way from inputs to heads, in order.
+    pub stages: Vec<Stage>,
+    /// What the outputs mean.
+    pub heads: Vec<HeadSpec>,
+    /// Label spaces beside the built-in ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_spaces: Vec<LabelSpace>,
+    /// Conditions under which the model gives no answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
+    /// The forms in which the programs are there, best first.
+    pub variants: Vec<Variant>,
+    /// Further files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<Asset>,
+    /// Recorded answers of the training framework, from raw input to outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub golden: Vec<Golden>,
+    /// Every entry of the bundle beside the manifest, in the order they are stored; empty in a model folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Entry>,
+}
+
+impl Manifest {
+    /// Reads and checks the `manifest.json` of a bundle.
+    ///
+    /// # Errors
+    /// Names the key that is wrong: [`ErrorKind::NewerFormat`], [`ErrorKind::UnknownStep`], [`ErrorKind::Syntax`],
+    /// or what [`Manifest::check`] finds.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() as u64 > limits::MANIFEST_BYTES {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                MANIFEST_ENTRY,
+                format!("at most {} bytes", limits::MANIFEST_BYTES),
+                bytes.len(),
+            ));
+        }
+        let syntax =
+            |error: serde_json::Error| Error::new(ErrorKind::Syntax, MANIFEST_ENTRY, "a manifest", error);
+        let outline: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
+        scan(&outline, MANIFEST_ENTRY)?;
+        drop(outline);
+        let manifest: Self = serde_json::from_slice(bytes).map_err(syntax)?;
+        manifest.check().map_err(|error| error.within(MANIFEST_ENTRY))?;
+        Ok(manifest)
+    }
+
+    /// Reads and checks the text of a `model.toml`, which lists no entries.
+    ///
+    /// # Errors
+    /// As [`Manifest::from_json`].
+    #[cfg(feature = "source")]
+    pub fn from_toml(text: &str) -> Result<Self> {
+        const PLACE: &str = "model.toml";
+        let syntax = |error: toml::de::Error| {
+            Error::new(
+                ErrorKind::Syntax,
+                PLACE,
+                "a model description",
+                error.to_string().trim_end(),
+            )
+        };
+        let outline: serde_json::Value = toml::from_str(text).map_err(syntax)?;
+        scan(&outline, PLACE)?;
+        drop(outline);
+        let manifest: Self = toml::from_str(text).map_err(syntax)?;
+        if !manifest.entries.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Syntax,
+                format!("{PLACE}: entries"),
+                "no such key: packing writes it",
+                format!("{} entries", manifest.entries.len()),
+            ));
+        }
+        manifest.check().map_err(|error| error.within(PLACE))?;
+        Ok(manifest)
+    }
+
+    /// The bytes of `manifest.json`, whose SHA-256 is the bundle's identity.
+    ///
+    /// Equal manifests give equal bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Syntax`] if a number cannot be written as JSON (not finite).
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::new(ErrorKind::Syntax, MANIFEST_ENTRY, "numbers and strings", error))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Checks that the manifest fits together: names, step order, parameters, shapes, wiring.
+    ///
+    /// # Errors
+    /// The first contradiction, with the key it stands at.
+    pub fn check(&self) -> Result<()> {
+        crate::check::manifest(self)
+    }
+
+    /// The input of this name.
+    pub fn input(&self, name: &str) -> Option<&Input> {
+        self.inputs.iter().find(|input| input.name == name)
+    }
+
+    /// The program of this name.
+    pub fn program(&self, name: &str) -> Option<&ProgramSpec> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// The head of this name.
+    pub fn head(&self, name: &str) -> Option<&HeadSpec> {
+        self.heads.iter().find(|head| head.name == name)
+    }
+
+    /// Whether a head only decides a gate, and so is no answer of the model.
+    pub fn head_is_gate(&self, name: &str) -> bool {
+        self.gates
+            .iter()
+            .any(|gate| matches!(gate, Gate::HeadProbability { head, .. } if head == name))
+    }
+
+    /// Paths of all files the manifest names, in the order a bundle stores them, each with whether it may be absent.
+    pub fn files(&self) -> Vec<(&str, bool)> {
+        let mut files: Vec<(&str, bool)> = vec![(&self.card, false), (&self.license_text, false)];
+        for step in self.inputs.iter().flat_map(|input| &input.steps) {
+            if let Step::WordPiece(params) = step {
+                files.push((&params.vocabulary, false));
+            }
+        }
+        files.extend(
+            self.variants
+                .iter()
+                .flat_map(|variant| &variant.entries)
+                .map(|e| (e.path.as_str(), e.optional)),
+        );
+        for head in &self.heads {
+            if let HeadKind::Cosine { matrix, .. } = &head.kind {
+                files.push((matrix, false));
+            }
+        }
+        files.extend(
+            self.assets
+                .iter()
+                .map(|asset| (asset.path.as_str(), asset.optional)),
+        );
+        for golden in &self.golden {
+            files.extend([&golden.raw, &golden.tensors, &golden.outputs].map(|path| (path.as_str(), true)));
+        }
+        let mut unique: Vec<(&str, bool)> = Vec::with_capacity(files.len());
+        for (path, optional) in files {
+            match unique.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, known)) => *known &= optional,
+                None => unique.push((path, optional)),
+            }
+        }
+        unique
+    }
+}
+
+/// Finds a newer format and unknown steps before the strict reading, so that they get an error of their own.
+fn scan(outline: &serde_json::Value, place: &str) -> Result<()> {
+    match outline.get("format").and_then(serde_json::Value::as_u64) {
+        Some(format) if format > u64::from(limits::FORMAT) => {
+            return Err(Error::new(ErrorKind::NewerFormat, place, limits::FORMAT, format));
+        }
+        Some(0) | None => {
+            return Err(Error::new(
+                ErrorKind::Syntax,
+                format!("{place}: format"),
+                format!("a number from 1 to {}", limits::FORMAT),
+                outline
+                    .get("format")
+                    .map_or_else(|| "nothing".to_owned(), ToString::to_string),
+            ));
+        }
+        Some(_) => {}
+    }
+    let list = |value: &serde_json::Value, key: &str| {
+        value
+            .get(key)
+            .and_then(serde_json::Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    // A kind without parameters is a string, one with parameters a table of one key.
+    let tag = |value: &serde_json::Value, key: &str| match value.get(key)? {
+        serde_json::Value::String(tag) => Some(tag.clone()),
+        serde_json::Value::Object(table) => table.keys().next().cloned(),
+        _ => None,
+    };
+    for (i, input) in list(outline, "inputs").iter().enumerate() {
+        for (j, step) in list(input, "steps").iter().enumerate() {
+            if let Some(id) = tag(step, "step")
+                && !input::STEP_IDS.contains(&id.as_str())
+            {
+                return Err(Error::new(
+                    ErrorKind::UnknownStep,
+                    format!("{place}: inputs[{i}].steps[{j}]"),
+                    format!("one of {}", input::STEP_IDS.join(", ")),
+                    id,
+                ));
+            }
+        }
+    }
+    let supported: [(&str, &str, &[&str]); 3] = [
+        ("stages", "kind", &stage::STAGE_KINDS),
+        ("heads", "kind", &head::HEAD_KINDS),
+        ("gates", "gate", &head::GATE_IDS),
+    ];
+    for (key, tag_key, known) in supported {
+        for (i, item) in list(outline, key).iter().enumerate() {
+            if let Some(id) = tag(item, tag_key)
+                && !known.contains(&id.as_str())
+            {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{place}: {key}[{i}].{tag_key}"),
+                    format!("one of {}", known.join(", ")),
+                    id,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
