@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 SENTIMENT = ("negative", "positive")
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 EKMAN_GROUPS = {
@@ -165,6 +167,14 @@ def sentences_of(items, count, seed, min_chars=20, max_chars=220):
         if len(found) >= count:
             break
     return found[:count]
+
+
+def multi_hot(labels, size):
+    """Label index tuples as a [batch, size] float tensor of 0 and 1."""
+    rows = torch.zeros(len(labels), size)
+    for i, of in enumerate(labels):
+        rows[i, list(of)] = 1.0
+    return rows
 
 
 def digest(path):

@@ -1,4 +1,4 @@
-"""The teacher's three uses: a start for the student, its hidden states, its soft labels."""
+"""The teacher: MiniLM with both heads, the student cut from it, and the student that imitates it."""
 
 import random
 
@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from data import EKMAN, SENTIMENT
+from data import EKMAN, SENTIMENT, multi_hot
 from model import HEAD_WIDTH, Shape, TextModel, load_teacher, teacher_folder
 from tensors import HERE, batches, stack
-from training import fit
+from training import fit, save_atomically
 
 # Layers of the teacher that the student starts from, and the ones that stay as published when the
 # teacher learns the labels (they hold little of the task and would cost a third of the time).
@@ -137,60 +137,10 @@ def new_student(heads, items, windows):
     return cut_student(teacher, Shape(vocabulary=len(pieces)), heads, sample, uses)
 
 
-# --- hidden states -------------------------------------------------------------------------------
-
-
-def word_means(hidden, ids, mask, continues):
-    """Mean hidden state of every word, CLS and SEP included: [words of the batch, width].
-
-    Both tokenizers split texts into the same words, so that the rows of one model match the rows
-    of the other although their pieces differ.
-    """
-    valid = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-    starts = valid & ~continues[ids]
-    word = (starts.flatten().cumsum(0) - 1)[valid.flatten()]
-    flat = hidden.float().flatten(0, 1)[valid.flatten()]
-    total = torch.zeros(int(word[-1]) + 1, flat.shape[1]).index_add_(0, word, flat)
-    return total / torch.bincount(word).float()[:, None]
-
-
-def imitate(student, items, windows, path, epochs, seed, rate=8e-4, tokens=2048):
-    """Trains the student's encoder to give every word the published teacher's hidden state."""
-    teacher = load_teacher({}).eval()
-    theirs = teacher_tokens(items)
-    ours = [of[0] for of in windows]
-    short = [i for i in range(len(items)) if len(windows[i]) == 1 and len(theirs[i]) < 128]
-    continues = continuations(student_vocabulary())
-    teacher_continues = continuations(teacher_vocabulary())
-
-    def make_epoch(_epoch, draw):
-        lists = batches([len(ours[i]) for i in short], tokens, draw)
-        return [[short[i] for i in chosen] for chosen in lists]
-
-    def loss_of(chosen):
-        ids, mask = stack([ours[i] for i in chosen])
-        teacher_ids, teacher_mask = stack([theirs[i] for i in chosen])
-        with torch.no_grad():
-            wanted = teacher.encoder(teacher_ids, teacher_mask)
-        wanted = word_means(wanted, teacher_ids, teacher_mask, teacher_continues)
-        found = word_means(student.encoder(ids, mask), ids, mask, continues)
-        return F.mse_loss(found, wanted) / wanted.var()
-
-    return fit(student, path, epochs, make_epoch, loss_of, rate, seed)
-
-
 # --- soft labels ---------------------------------------------------------------------------------
 
 
-def multi_hot(labels, size):
-    """Label index tuples as a [batch, size] float tensor of 0 and 1."""
-    rows = torch.zeros(len(labels), size)
-    for i, of in enumerate(labels):
-        rows[i, list(of)] = 1.0
-    return rows
-
-
-def fit_teacher(sentiment, emotions, path, epochs, seed, share=0.4, rate=1e-4, tokens=1024):
+def fit_teacher(sentiment, emotions, path, epochs, seed, share=0.2, rate=1e-4, tokens=1024):
     """Teaches MiniLM both label spaces; each epoch sees a new `share` of the emotion texts."""
     torch.manual_seed(seed)
     teacher = load_teacher({"sentiment": len(SENTIMENT), "emotion": len(EKMAN)})
@@ -235,3 +185,69 @@ def soft_logits(teacher, items, tokens=4096):
         for name, out in zip(found, outputs):
             found[name][chosen] = out.float()
     return found
+
+
+# --- imitation -------------------------------------------------------------------------------
+
+
+def word_means(hidden, ids, mask, continues):
+    """Mean hidden state of every word, CLS and SEP included: [words of the batch, width].
+
+    Both tokenizers split texts into the same words, so that the rows of one model match the rows
+    of the other although their pieces differ.
+    """
+    valid = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
+    starts = valid & ~continues[ids]
+    word = (starts.flatten().cumsum(0) - 1)[valid.flatten()]
+    flat = hidden.float().flatten(0, 1)[valid.flatten()]
+    total = torch.zeros(int(word[-1]) + 1, flat.shape[1]).index_add_(0, word, flat)
+    return total / torch.bincount(word).float()[:, None]
+
+
+def imitate(student, teacher, items, windows, path, epochs, seed, rate=8e-4, tokens=2048):
+    """Trains the student to give every word the teacher's hidden state and every text its logits.
+
+    Texts of several windows are left out. Returns the history and the teacher's logits for all
+    items, {head: [items, labels]}, which the same passes gave.
+    """
+    theirs = teacher_tokens(items)
+    ours = [of[0] for of in windows]
+    short = [i for i in range(len(items)) if len(windows[i]) == 1 and len(theirs[i]) < 128]
+    continues = continuations(student_vocabulary())
+    teacher_continues = continuations(teacher_vocabulary())
+    soft_path = path.with_name("soft.pt")
+    if soft_path.exists():
+        soft = torch.load(soft_path, weights_only=True)
+    else:
+        soft = {
+            name: torch.full((len(items), head.logits.out_features), torch.nan)
+            for name, head in teacher.heads.items()
+        }
+
+    def make_epoch(_epoch, draw):
+        lists = batches([len(ours[i]) for i in short], tokens, draw)
+        return [[short[i] for i in chosen] for chosen in lists]
+
+    def loss_of(chosen):
+        ids, mask = stack([ours[i] for i in chosen])
+        teacher_ids, teacher_mask = stack([theirs[i] for i in chosen])
+        hidden = student.encoder(ids, mask)
+        with torch.no_grad():
+            wanted = teacher.encoder(teacher_ids, teacher_mask)
+            for name, head in teacher.heads.items():
+                soft[name][chosen] = head(wanted, teacher_mask).float()
+        wanted = word_means(wanted, teacher_ids, teacher_mask, teacher_continues)
+        found = word_means(hidden, ids, mask, continues)
+        loss = F.mse_loss(found, wanted) / wanted.var()
+        logits = student.heads["sentiment"](hidden, mask).float()
+        loss = loss + F.cross_entropy(logits, soft["sentiment"][chosen].softmax(1))
+        logits = student.heads["emotion"](hidden, mask).float()
+        return loss + F.binary_cross_entropy_with_logits(logits, soft["emotion"][chosen].sigmoid())
+
+    history = fit(student, path, epochs, make_epoch, loss_of, rate, seed)
+    missing = [i for i in range(len(items)) if soft["sentiment"][i].isnan().any()]
+    if missing:
+        for name, logits in soft_logits(teacher, [items[i] for i in missing]).items():
+            soft[name][missing] = logits
+    save_atomically(soft, soft_path)
+    return history, soft

@@ -47,14 +47,17 @@ class Layer(nn.Module):
 
     def attend(self, x, bias):
         """The heads' contexts, [batch, tokens, heads * HEAD_WIDTH]."""
+        # A literal batch keeps the graph's reshapes static.
+        batch = 1 if torch.onnx.is_in_onnx_export() else x.shape[0]
         q, k, v = (
-            part(x).unflatten(-1, (self.heads, HEAD_WIDTH)).transpose(1, 2)
+            part(x).reshape(batch, -1, self.heads, HEAD_WIDTH).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
         scores = torch.matmul(q * HEAD_WIDTH**-0.5, k.transpose(2, 3))
         if bias is not None:
             scores = scores + bias
-        return torch.matmul(scores.softmax(-1), v).transpose(1, 2).flatten(2)
+        mixed = torch.matmul(scores.softmax(-1), v).transpose(1, 2)
+        return mixed.reshape(batch, -1, self.heads * HEAD_WIDTH)
 
     def forward(self, x, bias):
         x = self.join_norm(x + self.join(self.attend(x, bias)))
