@@ -83,7 +83,13 @@ pub struct Counts {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, input: String::new(), detail: detail.into(), counts: None, source: None }
+        Self {
+            kind,
+            input: String::new(),
+            detail: detail.into(),
+            counts: None,
+            source: None,
+        }
     }
 
     pub(crate) fn counted(kind: ErrorKind, expected: u64, found: u64, unit: &str) -> Self {
@@ -95,7 +101,10 @@ impl Error {
     /// `found` is beyond `limit`.
     pub(crate) fn limit(limit: u64, found: u64, detail: impl Into<String>) -> Self {
         let mut error = Self::new(ErrorKind::Limit, detail);
-        error.counts = Some(Counts { expected: limit, found });
+        error.counts = Some(Counts {
+            expected: limit,
+            found,
+        });
         error
     }
 
@@ -104,7 +113,11 @@ impl Error {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Unreadable,
         };
-        let detail = if kind == ErrorKind::NotFound { String::new() } else { error.to_string() };
+        let detail = if kind == ErrorKind::NotFound {
+            String::new()
+        } else {
+            error.to_string()
+        };
         Self::new(kind, detail).because(error)
     }
 
@@ -158,6 +171,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
     }
 }

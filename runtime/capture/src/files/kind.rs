@@ -114,7 +114,10 @@ impl FileKind {
     pub(crate) fn refuse(self, wanted: &str) -> Error {
         match self {
             Self::Empty => Error::new(ErrorKind::Empty, format!("0 bytes, expected {wanted}")),
-            kind => Error::new(ErrorKind::WrongType, format!("expected {wanted}, but this is {}", kind.words())),
+            kind => Error::new(
+                ErrorKind::WrongType,
+                format!("expected {wanted}, but this is {}", kind.words()),
+            ),
         }
     }
 
@@ -134,7 +137,13 @@ impl FileKind {
 
 /// No control characters but white space, and mostly valid UTF-8.
 fn looks_like_text(head: &[u8]) -> bool {
-    let controls = head.iter().filter(|&&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C | 0x1B)).count();
-    let replaced = String::from_utf8_lossy(head).chars().filter(|&c| c == char::REPLACEMENT_CHARACTER).count();
+    let controls = head
+        .iter()
+        .filter(|&&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C | 0x1B))
+        .count();
+    let replaced = String::from_utf8_lossy(head)
+        .chars()
+        .filter(|&c| c == char::REPLACEMENT_CHARACTER)
+        .count();
     controls * 10 <= head.len() && replaced * 4 <= head.len()
 }

@@ -31,7 +31,11 @@ pub struct Limits {
 impl Default for Limits {
     /// 256 MiB and 64,000,000 pixels a picture, 64 MiB of text.
     fn default() -> Self {
-        Self { picture_bytes: 256 << 20, picture_pixels: 64_000_000, text_bytes: 64 << 20 }
+        Self {
+            picture_bytes: 256 << 20,
+            picture_pixels: 64_000_000,
+            text_bytes: 64 << 20,
+        }
     }
 }
 
@@ -49,7 +53,10 @@ fn open(path: &Path) -> Result<File> {
 /// Reads a whole input of at most `limit` bytes.
 fn read_bounded(reader: impl Read, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io)?;
+    reader
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(Error::io)?;
     check_size(bytes.len() as u64, limit)?;
     Ok(bytes)
 }

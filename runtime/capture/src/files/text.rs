@@ -26,7 +26,11 @@ pub struct TextFile {
 /// # Errors
 /// As [`decode`], and when the file is missing, cannot be read or is beyond the limit.
 pub fn open(path: &Path) -> Result<TextFile> {
-    from_reader(&path.display().to_string(), super::open(path)?, &Limits::default())
+    from_reader(
+        &path.display().to_string(),
+        super::open(path)?,
+        &Limits::default(),
+    )
 }
 
 /// Reads a text from a stream such as standard input; `name` is what errors call the input.
@@ -34,7 +38,9 @@ pub fn open(path: &Path) -> Result<TextFile> {
 /// # Errors
 /// As [`decode`], and when the stream cannot be read or is beyond the limit.
 pub fn from_reader(name: &str, reader: impl Read, limits: &Limits) -> Result<TextFile> {
-    read_bounded(reader, limits.text_bytes).and_then(|bytes| decode(name, &bytes)).map_err(|error| error.of(name))
+    read_bounded(reader, limits.text_bytes)
+        .and_then(|bytes| decode(name, &bytes))
+        .map_err(|error| error.of(name))
 }
 
 /// Decodes text bytes; `name` is what errors call the input.
@@ -61,7 +67,12 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<TextFile> {
 }
 
 fn decode_utf8(bytes: &[u8], offset: u64) -> TextFile {
-    let mut file = TextFile { text: String::with_capacity(bytes.len()), invalid: 0, first_invalid_at: None, nuls: 0 };
+    let mut file = TextFile {
+        text: String::with_capacity(bytes.len()),
+        invalid: 0,
+        first_invalid_at: None,
+        nuls: 0,
+    };
     let mut at = offset;
     for chunk in bytes.utf8_chunks() {
         file.text.push_str(chunk.valid());
@@ -75,7 +86,12 @@ fn decode_utf8(bytes: &[u8], offset: u64) -> TextFile {
 }
 
 fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> TextFile {
-    let mut file = TextFile { text: String::with_capacity(bytes.len()), invalid: 0, first_invalid_at: None, nuls: 0 };
+    let mut file = TextFile {
+        text: String::with_capacity(bytes.len()),
+        invalid: 0,
+        first_invalid_at: None,
+        nuls: 0,
+    };
     let (units, odd) = bytes.as_chunks();
     let mut at = 2;
     for decoded in char::decode_utf16(units.iter().map(|&pair| unit(pair))) {

@@ -105,7 +105,7 @@ def main() -> None:
     grey_alpha.save(HERE / "grey_alpha.png")
     store("grey_alpha.png", Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), grey_alpha.convert("RGBA")).convert("L"))
     deep = np.asarray(grey).astype(np.uint16) * 256 + np.arange(35, dtype=np.uint16).reshape(5, 7) * 7
-    Image.fromarray(deep, "I;16").save(HERE / "grey16.png")
+    Image.fromarray(deep).save(HERE / "grey16.png")
     nearest = np.rint(deep.astype(np.float64) * 255 / 65535).astype(np.uint8)
     store("grey16.png", Image.fromarray(nearest, "L"))
 

@@ -19,7 +19,11 @@ const fn crc8_table() -> [u8; 256] {
         let mut crc = index as u8;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 0x80 != 0 { crc << 1 ^ 0x07 } else { crc << 1 };
+            crc = if crc & 0x80 != 0 {
+                crc << 1 ^ 0x07
+            } else {
+                crc << 1
+            };
             bit += 1;
         }
         table[index] = crc;
@@ -35,7 +39,11 @@ const fn crc16_table() -> [u16; 256] {
         let mut crc = (index as u16) << 8;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 0x8000 != 0 { crc << 1 ^ 0x8005 } else { crc << 1 };
+            crc = if crc & 0x8000 != 0 {
+                crc << 1 ^ 0x8005
+            } else {
+                crc << 1
+            };
             bit += 1;
         }
         table[index] = crc;
@@ -99,7 +107,10 @@ impl<R: Read> BitReader<R> {
 
     fn load_byte(&mut self) -> Result<()> {
         if self.next == self.filled && self.at_end()? {
-            return Err(Error::new(ErrorKind::Truncated, format!("the file ends at byte {}", self.position)));
+            return Err(Error::new(
+                ErrorKind::Truncated,
+                format!("the file ends at byte {}", self.position),
+            ));
         }
         let byte = self.buffer.get(self.next).copied().unwrap_or(0);
         self.next += 1;

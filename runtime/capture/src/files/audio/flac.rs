@@ -43,7 +43,14 @@ impl<R: Read> FlacDecoder<R> {
         let info = read_metadata(&mut bits)?;
         let frames = Some(info.total_frames).filter(|&frames| frames > 0);
         let spec = checked_spec(info.sample_rate_hz, info.channels, info.bits as u16, frames)?;
-        Ok(Self { bits, info, spec, frame: FrameDecoder::new(), frames_decoded: 0, ended: false })
+        Ok(Self {
+            bits,
+            info,
+            spec,
+            frame: FrameDecoder::new(),
+            frames_decoded: 0,
+            ended: false,
+        })
     }
 
     pub(super) fn spec(&self) -> AudioSpec {
@@ -106,10 +113,16 @@ fn read_metadata<R: Read>(bits: &mut BitReader<R>) -> Result<StreamInfo> {
                 )));
             }
             (0, _, _) => {
-                return Err(malformed(format!("the first metadata block is of type {kind}, not STREAMINFO")));
+                return Err(malformed(format!(
+                    "the first metadata block is of type {kind}, not STREAMINFO"
+                )));
             }
             (_, STREAMINFO, _) => return Err(malformed("a second STREAMINFO block".into())),
-            (_, 127, _) => return Err(malformed(format!("metadata block {index} is of the forbidden type 127"))),
+            (_, 127, _) => {
+                return Err(malformed(format!(
+                    "metadata block {index} is of the forbidden type 127"
+                )));
+            }
             _ => bits.skip_bytes(length)?,
         }
         if last {
@@ -132,10 +145,15 @@ fn read_stream_info<R: Read>(bits: &mut BitReader<R>) -> Result<StreamInfo> {
     };
     bits.skip_bytes(16)?;
     if max_block < 16 || min_block > max_block {
-        return Err(malformed(format!("STREAMINFO says blocks of {min_block} to {max_block} samples")));
+        return Err(malformed(format!(
+            "STREAMINFO says blocks of {min_block} to {max_block} samples"
+        )));
     }
     if info.bits < 4 {
-        return Err(malformed(format!("STREAMINFO says samples of {} bits, there are at least 4", info.bits)));
+        return Err(malformed(format!(
+            "STREAMINFO says samples of {} bits, there are at least 4",
+            info.bits
+        )));
     }
     Ok(info)
 }

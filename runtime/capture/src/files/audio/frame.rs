@@ -44,10 +44,11 @@ impl FrameDecoder {
         samples: &mut Vec<f32>,
     ) -> Result<usize> {
         let start = bits.position();
-        self.decode_at(bits, info, samples).map_err(|error| match error.kind() {
-            ErrorKind::Malformed => error.in_part(&format!("the frame at byte {start}")),
-            _ => error,
-        })
+        self.decode_at(bits, info, samples)
+            .map_err(|error| match error.kind() {
+                ErrorKind::Malformed => error.in_part(&format!("the frame at byte {start}")),
+                _ => error,
+            })
     }
 
     fn decode_at<R: Read>(
@@ -74,7 +75,9 @@ impl FrameDecoder {
         let (_, found) = bits.checksums();
         let expected = bits.unsigned(16)?;
         if u64::from(found) != expected {
-            return Err(malformed(format!("checksum {found:#06x} instead of {expected:#06x}")));
+            return Err(malformed(format!(
+                "checksum {found:#06x} instead of {expected:#06x}"
+            )));
         }
         if let [first, second] = self.channels.as_mut_slice() {
             decorrelate(header.stereo, first, second);
@@ -149,9 +152,15 @@ fn read_header<R: Read>(bits: &mut BitReader<R>, info: &StreamInfo) -> Result<Fr
     let (found, _) = bits.checksums();
     let expected = bits.unsigned(8)?;
     if u64::from(found) != expected {
-        return Err(malformed(format!("header checksum {found:#04x} instead of {expected:#04x}")));
+        return Err(malformed(format!(
+            "header checksum {found:#04x} instead of {expected:#04x}"
+        )));
     }
-    let said = [u64::from(info.sample_rate_hz), info.channels.into(), info.bits.into()];
+    let said = [
+        u64::from(info.sample_rate_hz),
+        info.channels.into(),
+        info.bits.into(),
+    ];
     let names = ["Hz", "channels", "bits"];
     for ((found, said), name) in [rate, channels, width.into()].into_iter().zip(said).zip(names) {
         if found != said {
@@ -189,7 +198,11 @@ fn read_subframe<R: Read>(bits: &mut BitReader<R>, width: u32, channel: &mut [i6
         return Err(malformed("a reserved subframe bit is set"));
     }
     let kind = bits.unsigned(6)? as usize;
-    let wasted = if bits.unsigned(1)? == 1 { bits.unary()? + 1 } else { 0 };
+    let wasted = if bits.unsigned(1)? == 1 {
+        bits.unary()? + 1
+    } else {
+        0
+    };
     if wasted >= u64::from(width) {
         return Err(malformed(format!("{wasted} wasted bits of {width}")));
     }
@@ -217,9 +230,11 @@ fn read_subframe<R: Read>(bits: &mut BitReader<R>, width: u32, channel: &mut [i6
 /// The first `order` samples, which are stored as they are.
 fn warm_up(channel: &mut [i64], order: usize) -> Result<&mut [i64]> {
     let length = channel.len();
-    channel
-        .get_mut(..order)
-        .ok_or_else(|| malformed(format!("a predictor of order {order} for a block of {length} samples")))
+    channel.get_mut(..order).ok_or_else(|| {
+        malformed(format!(
+            "a predictor of order {order} for a block of {length} samples"
+        ))
+    })
 }
 
 fn read_verbatim<R: Read>(bits: &mut BitReader<R>, width: u32, samples: &mut [i64]) -> Result<()> {
@@ -229,7 +244,12 @@ fn read_verbatim<R: Read>(bits: &mut BitReader<R>, width: u32, samples: &mut [i6
     Ok(())
 }
 
-fn read_linear<R: Read>(bits: &mut BitReader<R>, order: usize, width: u32, channel: &mut [i64]) -> Result<()> {
+fn read_linear<R: Read>(
+    bits: &mut BitReader<R>,
+    order: usize,
+    width: u32,
+    channel: &mut [i64],
+) -> Result<()> {
     read_verbatim(bits, width, warm_up(channel, order)?)?;
     let precision = bits.unsigned(4)? as u32 + 1;
     if precision > 15 {
@@ -256,12 +276,18 @@ fn read_residual<R: Read>(bits: &mut BitReader<R>, order: usize, channel: &mut [
     let length = channel.len();
     let partition_frames = length / partitions;
     if !length.is_multiple_of(partitions) || partition_frames < order {
-        return Err(malformed(format!("{length} samples cut into {partitions} parts at order {order}")));
+        return Err(malformed(format!(
+            "{length} samples cut into {partitions} parts at order {order}"
+        )));
     }
     let escape = (1 << parameter_bits) - 1;
     let mut rest = channel.get_mut(order..).unwrap_or_default();
     for partition in 0..partitions {
-        let count = if partition == 0 { partition_frames - order } else { partition_frames };
+        let count = if partition == 0 {
+            partition_frames - order
+        } else {
+            partition_frames
+        };
         let (part, after) = rest.split_at_mut(count.min(rest.len()));
         rest = after;
         let parameter = bits.unsigned(parameter_bits)? as u32;
@@ -289,11 +315,17 @@ fn predict(weights: &[i64], shift: u32, width: u32, channel: &mut [i64]) -> Resu
     let limit = 1_i64 << (width - 1);
     for index in weights.len()..channel.len() {
         let (before, from) = channel.split_at_mut(index);
-        let sum: i64 = weights.iter().zip(before.iter().rev()).map(|(weight, sample)| weight * sample).sum();
+        let sum: i64 = weights
+            .iter()
+            .zip(before.iter().rev())
+            .map(|(weight, sample)| weight * sample)
+            .sum();
         let Some(sample) = from.first_mut() else { break };
         *sample += sum >> shift;
         if *sample < -limit || *sample >= limit {
-            return Err(malformed(format!("sample {index} of the block does not fit {width} bits")));
+            return Err(malformed(format!(
+                "sample {index} of the block does not fit {width} bits"
+            )));
         }
     }
     Ok(())

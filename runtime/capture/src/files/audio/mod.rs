@@ -67,7 +67,10 @@ pub struct AudioReader {
 impl std::fmt::Debug for AudioReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("AudioReader");
-        shown.field("name", &self.name).field("spec", &self.spec).field("frames_read", &self.frames_read);
+        shown
+            .field("name", &self.name)
+            .field("spec", &self.spec)
+            .field("frames_read", &self.frames_read);
         shown.finish_non_exhaustive()
     }
 }
@@ -106,7 +109,11 @@ impl AudioReader {
 
     fn start(name: &str, mut reader: Box<dyn Read + Send>) -> Result<Self> {
         let mut head = Vec::with_capacity(SNIFF_BYTES);
-        reader.by_ref().take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(Error::io)?;
+        reader
+            .by_ref()
+            .take(SNIFF_BYTES as u64)
+            .read_to_end(&mut head)
+            .map_err(Error::io)?;
         let kind = FileKind::of(&head);
         let input = Cursor::new(head).chain(BufReader::with_capacity(1 << 16, reader));
         let (spec, decoder) = match kind {
@@ -121,9 +128,19 @@ impl AudioReader {
             other => return Err(other.refuse("a WAV or FLAC file")),
         };
         if spec.frames == Some(0) {
-            return Err(Error::new(ErrorKind::NoSamples, "the header says that the file holds 0 samples"));
+            return Err(Error::new(
+                ErrorKind::NoSamples,
+                "the header says that the file holds 0 samples",
+            ));
         }
-        Ok(Self { name: name.to_owned(), spec, decoder, frames_read: 0, pending: None, ended: false })
+        Ok(Self {
+            name: name.to_owned(),
+            spec,
+            decoder,
+            frames_read: 0,
+            pending: None,
+            ended: false,
+        })
     }
 
     /// Format of the samples.
@@ -174,8 +191,8 @@ impl AudioReader {
                 Decoder::Wav(wav) => wav.next_chunk(samples),
                 Decoder::Flac(flac) => flac.next_chunk(samples),
             };
-            let decoded = decoded.and_then(|()| self.check_finite(samples));
-            self.pending = decoded.err();
+            // A fault of a delivered sample comes before the fault that ended the chunk.
+            self.pending = self.check_finite(samples).err().or(decoded.err());
         }
         let frames = samples.len() / self.channels();
         if frames > 0 {
@@ -192,7 +209,9 @@ impl AudioReader {
 
     /// Cuts `samples` before the first frame with a value that is not finite.
     fn check_finite(&self, samples: &mut Vec<f32>) -> Result<()> {
-        let Some(index) = samples.iter().position(|sample| !sample.is_finite()) else { return Ok(()) };
+        let Some(index) = samples.iter().position(|sample| !sample.is_finite()) else {
+            return Ok(());
+        };
         let channels = self.channels();
         let frame = self.frames_read + (index / channels) as u64;
         let value = samples.get(index).copied().unwrap_or(f32::NAN);
@@ -214,14 +233,22 @@ fn checked_spec(sample_rate_hz: u32, channels: u16, bits: u16, frames: Option<u6
         return Err(Error::limit(MAX_CHANNELS.into(), channels.into(), detail));
     }
     if sample_rate_hz == 0 {
-        return Err(Error::new(ErrorKind::Malformed, "the header says a sample rate of 0 Hz"));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            "the header says a sample rate of 0 Hz",
+        ));
     }
     if !SAMPLE_RATES_HZ.contains(&sample_rate_hz) {
         let (low, high) = (SAMPLE_RATES_HZ.start(), SAMPLE_RATES_HZ.end());
         let detail = format!("a sample rate of {sample_rate_hz} Hz, taken are {low} to {high} Hz");
         return Err(Error::new(ErrorKind::Unsupported, detail));
     }
-    Ok(AudioSpec { sample_rate_hz, channels, bits, frames })
+    Ok(AudioSpec {
+        sample_rate_hz,
+        channels,
+        bits,
+        frames,
+    })
 }
 
 /// Reads until `buffer` is full or the input ends; returns the bytes read.

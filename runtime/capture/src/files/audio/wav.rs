@@ -12,8 +12,9 @@ const FORMAT_FLOAT: u16 = 3;
 const FORMAT_EXTENSIBLE: u16 = 0xFFFE;
 
 /// The part of a sub-format GUID that follows the two bytes of the format tag.
-const SUBFORMAT_TAIL: [u8; 14] =
-    [0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xAA, 0x00, 0x38, 0x9B, 0x71];
+const SUBFORMAT_TAIL: [u8; 14] = [
+    0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xAA, 0x00, 0x38, 0x9B, 0x71,
+];
 
 /// A size that a writer into a pipe leaves behind because it cannot go back: all ones, or near 2 GiB.
 const OPEN_ENDED: std::ops::RangeInclusive<u32> = 0x7FFF_F000..=0x8000_1000;
@@ -43,17 +44,27 @@ impl Encoding {
             (FORMAT_PCM, 32) => Ok(Self::Signed32),
             (FORMAT_FLOAT, 32) => Ok(Self::Float32),
             (FORMAT_FLOAT, 64) => Ok(Self::Float64),
-            (FORMAT_PCM, _) => {
-                Err(unsupported(format!("integer samples of {bits} bits; read are 8, 16, 24 and 32")))
-            }
-            (FORMAT_FLOAT, _) => {
-                Err(unsupported(format!("floating-point samples of {bits} bits; read are 32 and 64")))
-            }
-            (6, _) => Err(unsupported("A-law samples; read are integer and floating-point PCM".into())),
-            (7, _) => Err(unsupported("mu-law samples; read are integer and floating-point PCM".into())),
-            (2 | 0x11, _) => Err(unsupported("ADPCM samples; read are integer and floating-point PCM".into())),
-            (0x55, _) => Err(unsupported("MP3 inside a WAV; read are integer and floating-point PCM".into())),
-            _ => Err(unsupported(format!("format tag {tag:#06x}; read are integer and floating-point PCM"))),
+            (FORMAT_PCM, _) => Err(unsupported(format!(
+                "integer samples of {bits} bits; read are 8, 16, 24 and 32"
+            ))),
+            (FORMAT_FLOAT, _) => Err(unsupported(format!(
+                "floating-point samples of {bits} bits; read are 32 and 64"
+            ))),
+            (6, _) => Err(unsupported(
+                "A-law samples; read are integer and floating-point PCM".into(),
+            )),
+            (7, _) => Err(unsupported(
+                "mu-law samples; read are integer and floating-point PCM".into(),
+            )),
+            (2 | 0x11, _) => Err(unsupported(
+                "ADPCM samples; read are integer and floating-point PCM".into(),
+            )),
+            (0x55, _) => Err(unsupported(
+                "MP3 inside a WAV; read are integer and floating-point PCM".into(),
+            )),
+            _ => Err(unsupported(format!(
+                "format tag {tag:#06x}; read are integer and floating-point PCM"
+            ))),
         }
     }
 
@@ -61,16 +72,30 @@ impl Encoding {
         match self {
             Self::Unsigned8 => samples.extend(bytes.iter().map(|&byte| (f32::from(byte) - 128.0) / 128.0)),
             Self::Signed16 => {
-                samples.extend(bytes.as_chunks().0.iter().map(|&b| f32::from(i16::from_le_bytes(b)) / 32_768.0));
+                samples.extend(
+                    bytes
+                        .as_chunks()
+                        .0
+                        .iter()
+                        .map(|&b| f32::from(i16::from_le_bytes(b)) / 32_768.0),
+                );
             }
             Self::Signed24 => samples.extend(bytes.as_chunks().0.iter().map(|&[low, middle, high]| {
                 (i32::from_le_bytes([0, low, middle, high]) >> 8) as f32 / 8_388_608.0
             })),
             Self::Signed32 => {
-                samples.extend(bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b) as f32 / 2_147_483_648.0));
+                samples.extend(
+                    bytes
+                        .as_chunks()
+                        .0
+                        .iter()
+                        .map(|&b| i32::from_le_bytes(b) as f32 / 2_147_483_648.0),
+                );
             }
             Self::Float32 => samples.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
-            Self::Float64 => samples.extend(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
+            Self::Float64 => {
+                samples.extend(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32))
+            }
         }
     }
 }
@@ -120,10 +145,14 @@ impl<R: Read> WavDecoder<R> {
                 b"fmt " => format = Some(read_format(&mut input, size)?),
                 b"ds64" if wide => {
                     let body = read_body(&mut input, size, 28..=4096, "ds64")?;
-                    wide_data_bytes = body.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+                    wide_data_bytes = body
+                        .get(8..16)
+                        .and_then(|b| b.try_into().ok())
+                        .map(u64::from_le_bytes);
                 }
                 b"data" => {
-                    let format = format.ok_or_else(|| malformed("no fmt chunk before the data chunk".into()))?;
+                    let format =
+                        format.ok_or_else(|| malformed("no fmt chunk before the data chunk".into()))?;
                     let data_bytes = match size {
                         u32::MAX => wide_data_bytes,
                         0 if matches!(riff_size, 0 | u32::MAX) => None,
@@ -135,7 +164,9 @@ impl<R: Read> WavDecoder<R> {
                 _ => skip(&mut input, u64::from(size) + u64::from(size % 2))?,
             }
         }
-        Err(malformed(format!("no data chunk among the first {MAX_CHUNKS} chunks")))
+        Err(malformed(format!(
+            "no data chunk among the first {MAX_CHUNKS} chunks"
+        )))
     }
 
     fn with_format(input: R, format: &Format, data_bytes: Option<u64>) -> Result<Self> {
@@ -163,18 +194,24 @@ impl<R: Read> WavDecoder<R> {
     /// Appends the next frames; nothing at the end.
     pub(super) fn next_chunk(&mut self, samples: &mut Vec<f32>) -> Result<()> {
         let most = (CHUNK_FRAMES * self.frame_bytes) as u64;
-        let left = self.data_bytes.map_or(most, |bytes| bytes.saturating_sub(self.read_bytes));
+        let left = self
+            .data_bytes
+            .map_or(most, |bytes| bytes.saturating_sub(self.read_bytes));
         let wanted = usize::try_from(left.min(most)).unwrap_or(CHUNK_FRAMES);
         self.buffer.resize(wanted, 0);
         let found = read_full(&mut self.input, &mut self.buffer)?;
         self.read_bytes += found as u64;
         let whole = found - found % self.frame_bytes;
         self.ignored_bytes += (found - whole) as u64;
-        self.encoding.append(self.buffer.get(..whole).unwrap_or_default(), samples);
+        self.encoding
+            .append(self.buffer.get(..whole).unwrap_or_default(), samples);
         match self.data_bytes {
-            Some(expected) if found < wanted => {
-                Err(Error::counted(ErrorKind::Truncated, expected, self.read_bytes, "bytes of samples"))
-            }
+            Some(expected) if found < wanted => Err(Error::counted(
+                ErrorKind::Truncated,
+                expected,
+                self.read_bytes,
+                "bytes of samples",
+            )),
             _ => Ok(()),
         }
     }
@@ -219,15 +256,22 @@ fn read_body(
 
 fn read_format(input: &mut impl Read, size: u32) -> Result<Format> {
     let body = read_body(input, size, 16..=65_536, "fmt")?;
-    let half = |at: usize| body.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+    let half = |at: usize| {
+        body.get(at..at + 2)
+            .map_or(0, |b| u16::from_le_bytes([b[0], b[1]]))
+    };
     let (mut tag, channels, frame_bytes, bits) = (half(0), half(2), half(12), half(14));
     let sample_rate_hz = u32::from(half(4)) | u32::from(half(6)) << 16;
     if tag == FORMAT_EXTENSIBLE {
         let guid = body.get(24..40).ok_or_else(|| {
-            malformed(format!("an extensible fmt chunk of {size} bytes, it has at least 40"))
+            malformed(format!(
+                "an extensible fmt chunk of {size} bytes, it has at least 40"
+            ))
         })?;
         if guid.get(2..) != Some(&SUBFORMAT_TAIL) {
-            return Err(unsupported("an extensible WAV whose sub-format is neither PCM nor float".into()));
+            return Err(unsupported(
+                "an extensible WAV whose sub-format is neither PCM nor float".into(),
+            ));
         }
         tag = half(24);
     }
@@ -238,7 +282,13 @@ fn read_format(input: &mut impl Read, size: u32) -> Result<Format> {
             "a frame of {frame_bytes} bytes, but {channels} channels of {bits} bits make {expected}"
         )));
     }
-    Ok(Format { encoding, channels, sample_rate_hz, bits, frame_bytes: usize::from(frame_bytes) })
+    Ok(Format {
+        encoding,
+        channels,
+        sample_rate_hz,
+        bits,
+        frame_bytes: usize::from(frame_bytes),
+    })
 }
 
 /// Reads over `bytes` bytes without keeping them.

@@ -53,7 +53,13 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let orientation = decoder.exif().map_or(1, |exif| orientation::read(exif));
     let pixels = decoder.decode().map_err(refusal)?;
     let channels = if colours == ColorSpace::Luma { 1 } else { 3 };
-    Ok(Decoded { width: survey.width, height: survey.height, channels, pixels, orientation })
+    Ok(Decoded {
+        width: survey.width,
+        height: survey.height,
+        channels,
+        pixels,
+        orientation,
+    })
 }
 
 /// Walks over the markers from the first to the end of the picture.
@@ -65,25 +71,39 @@ fn survey(bytes: &[u8]) -> Result<Survey> {
         at = after;
         match marker {
             0xD9 => {
-                let mut survey: Survey = survey
-                    .ok_or_else(|| Error::new(ErrorKind::Malformed, "no frame header before the end marker"))?;
+                let mut survey: Survey = survey.ok_or_else(|| {
+                    Error::new(ErrorKind::Malformed, "no frame header before the end marker")
+                })?;
                 survey.adobe = adobe;
                 return Ok(survey);
             }
             0x00 | 0x01 | 0xD0..=0xD8 => continue,
             _ => {}
         }
-        let Some(length) = bytes.get(at..at + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]]))) else { break };
+        let Some(length) = bytes
+            .get(at..at + 2)
+            .map(|b| usize::from(u16::from_be_bytes([b[0], b[1]])))
+        else {
+            break;
+        };
         if length < 2 {
-            return Err(Error::new(ErrorKind::Malformed, format!("a segment of {length} bytes at byte {at}")));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                format!("a segment of {length} bytes at byte {at}"),
+            ));
         }
-        let Some(body) = bytes.get(at + 2..at + length) else { break };
+        let Some(body) = bytes.get(at + 2..at + length) else {
+            break;
+        };
         at += length;
         match marker {
             0xC0..=0xC2 => survey = Some(read_frame_header(body)?),
             0xC4 | 0xC8 | 0xCC => {}
             0xC3 | 0xC5..=0xCF => {
-                let detail = format!("a JPEG of coding SOF{}; read are baseline and progressive", marker - 0xC0);
+                let detail = format!(
+                    "a JPEG of coding SOF{}; read are baseline and progressive",
+                    marker - 0xC0
+                );
                 return Err(Error::new(ErrorKind::Unsupported, detail));
             }
             0xEE => adobe |= body.starts_with(b"Adobe"),
@@ -108,13 +128,27 @@ fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
 
 fn read_frame_header(body: &[u8]) -> Result<Survey> {
     let &[precision, h1, h0, w1, w0, components, ..] = body else {
-        return Err(Error::new(ErrorKind::Malformed, format!("a frame header of {} bytes", body.len())));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!("a frame header of {} bytes", body.len()),
+        ));
     };
     if precision != 8 {
-        return Err(Error::new(ErrorKind::Unsupported, format!("a JPEG of {precision} bits a value, read are 8")));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("a JPEG of {precision} bits a value, read are 8"),
+        ));
     }
-    let (width, height) = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
-    Ok(Survey { width, height, components, adobe: false })
+    let (width, height) = (
+        u16::from_be_bytes([w1, w0]).into(),
+        u16::from_be_bytes([h1, h0]).into(),
+    );
+    Ok(Survey {
+        width,
+        height,
+        components,
+        adobe: false,
+    })
 }
 
 fn refusal(error: DecodeErrors) -> Error {
@@ -124,5 +158,8 @@ fn refusal(error: DecodeErrors) -> Error {
         DecodeErrors::Unsupported(_) => ErrorKind::Unsupported,
         _ => ErrorKind::Malformed,
     };
-    Error::new(kind, format!("the JPEG's data are corrupt ({error:?})").replace('\n', " "))
+    Error::new(
+        kind,
+        format!("the JPEG's data are corrupt ({error:?})").replace('\n', " "),
+    )
 }

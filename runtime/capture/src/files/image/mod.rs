@@ -82,21 +82,34 @@ fn decode_unnamed(bytes: &[u8], limits: &Limits) -> Result<Picture> {
         4 => (Channels::Rgb, over_white::<4>(&decoded.pixels)),
         _ => (Channels::Rgb, decoded.pixels),
     };
-    let (width, height, pixels) =
-        orientation::apply(decoded.orientation, decoded.width, decoded.height, channels.count(), pixels);
-    Picture::new(width, height, channels, pixels)
-        .map_err(|error| Error::new(ErrorKind::Malformed, "the decoder gave another number of pixels").because(error))
+    let (width, height, pixels) = orientation::apply(
+        decoded.orientation,
+        decoded.width,
+        decoded.height,
+        channels.count(),
+        pixels,
+    );
+    Picture::new(width, height, channels, pixels).map_err(|error| {
+        Error::new(ErrorKind::Malformed, "the decoder gave another number of pixels").because(error)
+    })
 }
 
 /// Refuses sides of zero and pictures beyond the limit.
 fn check_sides(width: u32, height: u32, limits: &Limits) -> Result<()> {
     if width == 0 || height == 0 {
-        return Err(Error::new(ErrorKind::Malformed, format!("a picture of {width}x{height} pixels")));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!("a picture of {width}x{height} pixels"),
+        ));
     }
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limits.picture_pixels {
         let limit = limits.picture_pixels;
-        return Err(Error::limit(limit, pixels, format!("{width}x{height} is {pixels} pixels, the limit is {limit}")));
+        return Err(Error::limit(
+            limit,
+            pixels,
+            format!("{width}x{height} is {pixels} pixels, the limit is {limit}"),
+        ));
     }
     Ok(())
 }
@@ -105,9 +118,15 @@ fn check_sides(width: u32, height: u32, limits: &Limits) -> Result<()> {
 fn over_white<const N: usize>(pixels: &[u8]) -> Vec<u8> {
     let mut opaque = Vec::with_capacity(pixels.len() / N * (N - 1));
     for pixel in pixels.as_chunks::<N>().0 {
-        let [colours @ .., alpha] = pixel.as_slice() else { continue };
+        let [colours @ .., alpha] = pixel.as_slice() else {
+            continue;
+        };
         let alpha = u32::from(*alpha);
-        opaque.extend(colours.iter().map(|&v| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8));
+        opaque.extend(
+            colours
+                .iter()
+                .map(|&v| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8),
+        );
     }
     opaque
 }

@@ -6,7 +6,9 @@ const TYPE_SHORT: u16 = 3;
 
 /// The orientation (1..=8) that an EXIF block holds; 1, upright, when it holds none or a senseless one.
 pub(super) fn read(exif: &[u8]) -> u16 {
-    parse(exif).filter(|orientation| (1..=8).contains(orientation)).unwrap_or(1)
+    parse(exif)
+        .filter(|orientation| (1..=8).contains(orientation))
+        .unwrap_or(1)
 }
 
 fn parse(exif: &[u8]) -> Option<u16> {
@@ -19,18 +21,28 @@ fn parse(exif: &[u8]) -> Option<u16> {
     };
     let half = |at: usize| {
         let bytes: [u8; 2] = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+        Some(if little {
+            u16::from_le_bytes(bytes)
+        } else {
+            u16::from_be_bytes(bytes)
+        })
     };
     let word = |at: usize| {
         let bytes: [u8; 4] = tiff.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+        Some(if little {
+            u32::from_le_bytes(bytes)
+        } else {
+            u32::from_be_bytes(bytes)
+        })
     };
     let directory = usize::try_from(word(4)?).ok()?;
     let entries = half(directory)?;
-    (0..usize::from(entries)).map_while(|index| directory.checked_add(2 + 12 * index)).find_map(|at| {
-        let matches = half(at)? == ORIENTATION && half(at.checked_add(2)?)? == TYPE_SHORT;
-        if matches { half(at.checked_add(8)?) } else { None }
-    })
+    (0..usize::from(entries))
+        .map_while(|index| directory.checked_add(2 + 12 * index))
+        .find_map(|at| {
+            let matches = half(at)? == ORIENTATION && half(at.checked_add(2)?)? == TYPE_SHORT;
+            if matches { half(at.checked_add(8)?) } else { None }
+        })
 }
 
 /// Turns and mirrors a picture so that it stands upright; returns its new width, height and pixels.
@@ -55,7 +67,11 @@ pub(super) fn apply(
     for y in 0..new_height {
         for x in 0..new_width {
             let (column, row) = if swap { (y, x) } else { (x, y) };
-            let column = if mirror_columns { columns - 1 - column } else { column };
+            let column = if mirror_columns {
+                columns - 1 - column
+            } else {
+                column
+            };
             let row = if mirror_rows { rows - 1 - row } else { row };
             let start = (row * columns + column) * channels;
             upright.extend_from_slice(pixels.get(start..start + channels).unwrap_or_default());

@@ -16,7 +16,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let (width, height) = read_sides(bytes)?;
     check_sides(width, height, limits)?;
     let row_bytes = width as usize * 8;
-    let scratch = png::Limits { bytes: SCRATCH_BYTES + 4 * row_bytes };
+    let scratch = png::Limits {
+        bytes: SCRATCH_BYTES + 4 * row_bytes,
+    };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), scratch);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
@@ -32,7 +34,11 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     reader.next_frame(&mut pixels).map_err(refusal)?;
     // The orientation may stand behind the pixels.
     reader.finish().map_err(refusal)?;
-    let orientation = reader.info().exif_metadata.as_deref().map_or(1, orientation::read);
+    let orientation = reader
+        .info()
+        .exif_metadata
+        .as_deref()
+        .map_or(1, orientation::read);
     if depth == BitDepth::Sixteen {
         pixels = to_eight_bits(&pixels);
     }
@@ -42,15 +48,36 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
         ColorType::Rgba => 4,
         ColorType::Rgb | ColorType::Indexed => 3,
     };
-    Ok(Decoded { width, height, channels, pixels, orientation })
+    Ok(Decoded {
+        width,
+        height,
+        channels,
+        pixels,
+        orientation,
+    })
 }
 
 /// Width and height from the IHDR chunk, which comes first.
 fn read_sides(bytes: &[u8]) -> Result<(u32, u32)> {
-    let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_be_bytes);
-    let truncated = || Error::counted(ErrorKind::Truncated, HEADER_BYTES as u64, bytes.len() as u64, "bytes of header");
+    let word = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .and_then(|b| b.try_into().ok())
+            .map(u32::from_be_bytes)
+    };
+    let truncated = || {
+        Error::counted(
+            ErrorKind::Truncated,
+            HEADER_BYTES as u64,
+            bytes.len() as u64,
+            "bytes of header",
+        )
+    };
     if bytes.get(12..16).is_some_and(|name| name != b"IHDR") {
-        return Err(Error::new(ErrorKind::Malformed, "the first chunk of the PNG is not IHDR"));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            "the first chunk of the PNG is not IHDR",
+        ));
     }
     let (width, height) = word(16).zip(word(20)).ok_or_else(truncated)?;
     Ok((width, height))
