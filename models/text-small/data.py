@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import random
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def read_table(path):
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             labels = [label for label in row["label"].split("|") if label]
+            if not labels:
+                sys.exit(f"{path}: row {len(items)} has no label")
             names += [label for label in labels if label not in names]
             text = row["input"]
             if len(text) < 256 and "\n" not in text and (path.parent / text).is_file():

@@ -106,7 +106,7 @@ class Reference:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=HERE.parents[1].parent / "shared")
-    parser.add_argument("--graph", type=Path, default=HERE / "build" / "graph.onnx")
+    parser.add_argument("--graph", type=Path, default=HERE / "graph.onnx")
     parser.add_argument("--calibration", type=Path, default=HERE / "calibration.json")
     parser.add_argument("-o", "--out", type=Path, default=HERE / "reference.json")
     options = parser.parse_args()

@@ -27,11 +27,21 @@ def best_thresholds(probabilities, wanted):
     return found
 
 
+def selected(probabilities, thresholds):
+    """The labels at or above their thresholds, else the one nearest to its own, as [rows, labels].
+
+    This is the rule by which limbic reads a multi-label head.
+    """
+    ratio = probabilities.double() / torch.tensor(thresholds, dtype=torch.float64)
+    said = ratio >= 1.0
+    nearest = F.one_hot(ratio.argmax(1), ratio.shape[1]).bool()
+    return torch.where(said.any(1, keepdim=True), said, nearest)
+
+
 def macro_f1(logits, wanted, thresholds=None):
     """Mean of the labels' F1; without thresholds, at the best ones for these very rows."""
     probabilities = logits.sigmoid()
-    thresholds = thresholds or best_thresholds(probabilities, wanted)
-    said = probabilities >= torch.tensor(thresholds)
+    said = selected(probabilities, thresholds or best_thresholds(probabilities, wanted))
     hits = (said & wanted.bool()).sum(0)
     return float((2 * hits / (said.sum(0) + wanted.sum(0)).clamp(min=1)).mean())
 

@@ -24,7 +24,6 @@ def shipped_encoder(model, graph):
 
         with zipfile.ZipFile(HERE / "text-small.limbic") as bundle:
             name = next(n for n in bundle.namelist() if n.endswith("graph.onnx"))
-            graph.parent.mkdir(parents=True, exist_ok=True)
             graph.write_bytes(bundle.read(name))
     given = parameters_of_graph(graph)
     own = model.encoder.state_dict()
@@ -53,6 +52,33 @@ def read_tables(options):
         final["valid"] = renumbered(items, names, order)
         several = several or more
     return rest, tenth, final, order, several
+
+
+# Labels of this name count for the common emotions and valences; others stay unmapped.
+VALENCE_OF = {
+    "anger": "negative",
+    "disgust": "negative",
+    "fear": "negative",
+    "joy": "positive",
+    "sadness": "negative",
+    "surprise": "unmapped",
+    "neutral": "neutral",
+}
+
+
+def label_space(labels, several):
+    """The manifest's section for the user's labels."""
+    rows = []
+    for label in labels:
+        emotion = label.lower() if label.lower() in VALENCE_OF else "unmapped"
+        valence = VALENCE_OF.get(emotion, "unmapped")
+        if label.lower() in ("negative", "neutral", "positive"):
+            valence = label.lower()
+        name = json.dumps(label, ensure_ascii=False)
+        rows.append(f"  {{ label = {name}, emotions = {{ {emotion} = 1.0 }}, valence = {{ {valence} = 1.0 }} }},\n")
+    kind = "multi_label" if several else "exclusive"
+    head = f'[[label_spaces]]\nid = "own"\nsource = "labels given to train.py"\nlabelling = "{kind}"\n'
+    return f"{head}exhaustive = true\nlabels = [\n{''.join(rows)}]\n"
 
 
 def write_manifest(out, labels, several):
@@ -92,10 +118,7 @@ temperature = 1.0
 thresholds = {thresholds}
 abstain_below = 0.0
 
-[[label_spaces]]
-name = "own"
-labels = {json.dumps(labels, ensure_ascii=False)}
-
+{label_space(labels, several)}
 """
     (out / "model.toml").write_text(before + middle + end, encoding="utf-8")
     for name in ("vocab.txt", "LICENSE"):
@@ -113,7 +136,7 @@ def train(options):
         return windows_of(items, limbic, options.out / "tensors")
 
     model = TextModel(Shape(vocabulary=len((HERE / "vocab.txt").read_text(encoding="utf-8").split("\n")) - 1), {"label": len(labels)}, dropout=0.1)
-    shipped_encoder(model, HERE / "build" / "graph.onnx")
+    shipped_encoder(model, HERE / "graph.onnx")
     rows, rest_labels = windows(rest), [item.labels for item in rest]
     parts = {"tenth": ("label", tenth, windows(tenth))}
     several_heads = ("label",) if several else ()

@@ -1,11 +1,12 @@
 """Token windows of texts, read from `limbic preprocess`, and batches of them."""
 
 import csv
-import json
 import hashlib
+import json
 import os
 import random
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,9 @@ def windows_of(items, limbic, cache, bundle=HERE / "model.toml"):
     windows = [[] for _ in items]
     for of, line, length in zip(row, ids, mask.sum(1)):
         windows[of].append(line[:length].copy())
+    empty = [i for i, of in enumerate(windows) if not of]
+    if empty:
+        sys.exit(f"{len(empty)} texts gave no tokens, the first of them in row {empty[0]}")
     return windows
 
 

@@ -217,7 +217,7 @@ def main():
         "torch": torch.__version__,
         "seconds_of_this_run": round(time.perf_counter() - began, 1),
         "cpu_seconds_of_this_run": round(resource.getrusage(resource.RUSAGE_SELF).ru_utime, 1),
-        "graph_sha256": export_graph(model, options.out / "graph.onnx"),
+        "graph_sha256": export_graph(model, target / "graph.onnx"),
     }
     for name, content in (("metrics.json", metrics), ("calibration.json", calibration)):
         (target / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
