@@ -132,7 +132,7 @@ def new_student(heads, items, windows):
     pieces = student_vocabulary()
     flat = np.concatenate([window for of in windows for window in of])
     uses = torch.from_numpy(np.bincount(flat, minlength=len(pieces)))
-    sample = teacher_tokens(random.Random(0).sample(items, 512))
+    sample = teacher_tokens(random.Random(0).sample(items, min(512, len(items))))
     teacher = load_teacher({}).eval()
     return cut_student(teacher, Shape(vocabulary=len(pieces)), heads, sample, uses)
 

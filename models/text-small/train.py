@@ -40,11 +40,15 @@ from tensors import (
 from training import fit
 
 HEADS = {"sentiment": SENTIMENT, "emotion": EKMAN}
-SENTENCES = 20000
+# What the student imitates the teacher on, beside all phrases: sentences of reviews, and every n-th
+# emotion text.
+SENTENCES = 15000
+EMOTION_STEP = 2
 # Drawn windows of a review that a step sees, as an estimate of the mean over all: one, and more in
 # the last epoch.
 FEW_WINDOWS, MORE_WINDOWS = 1, 2
-SOFT_SHARE = 0.5
+# Share of the teacher's answer in the target, beside the label.
+SOFT_PHRASES, SOFT_EMOTIONS = 0.5, 0.3
 
 
 def arguments():
@@ -106,16 +110,20 @@ class LabelSteps:
         if part == "reviews":
             return F.cross_entropy(sentiment, torch.tensor([of[0] for of in labels]))
         soft = {head: logits[rows] for head, logits in self.soft[part].items()}
-        sentiment_soft = soft_sentiment(sentiment, soft["sentiment"])
-        emotion_soft = soft["emotion"].sigmoid()
         if part == "phrases":
             hard = F.cross_entropy(sentiment, torch.tensor([of[0] for of in labels]))
-            return SOFT_SHARE * sentiment_soft + (1 - SOFT_SHARE) * hard
+            asked = soft_sentiment(sentiment, soft["sentiment"])
+            return SOFT_PHRASES * asked + (1 - SOFT_PHRASES) * hard
         if part == "emotions":
             hard = multi_hot(labels, len(EKMAN))
-            wanted = SOFT_SHARE * emotion_soft + (1 - SOFT_SHARE) * hard
-            return emotion_loss(emotion, wanted) + 0.3 * sentiment_soft
-        return sentiment_soft + 0.2 * emotion_loss(emotion, emotion_soft)
+            known = ~soft["sentiment"].isnan().any(1)
+            mixed = SOFT_EMOTIONS * soft["emotion"].sigmoid() + (1 - SOFT_EMOTIONS) * hard
+            loss = emotion_loss(emotion, torch.where(known[:, None], mixed, hard))
+            if known.any():
+                loss = loss + 0.3 * soft_sentiment(sentiment[known], soft["sentiment"][known])
+            return loss
+        asked = soft_sentiment(sentiment, soft["sentiment"])
+        return asked + 0.2 * emotion_loss(emotion, soft["emotion"].sigmoid())
 
 
 def train_shared(options):
@@ -135,9 +143,13 @@ def train_shared(options):
         "sentences": sentences,
     }
     tensors = {part: windows(items) for part, items in texts.items()}
-    short = ("sentences", "phrases", "emotions")
-    unlabelled = [item for part in short for item in texts[part]]
-    unlabelled_windows = [of for part in short for of in tensors[part]]
+    asked = {
+        "sentences": range(len(sentences)),
+        "phrases": range(len(corpora.sst2)),
+        "emotions": range(0, len(corpora.emotions), EMOTION_STEP),
+    }
+    unlabelled = [texts[part][i] for part, rows in asked.items() for i in rows]
+    unlabelled_windows = [tensors[part][i] for part, rows in asked.items() for i in rows]
 
     seed, out = options.seed, options.out
     teacher, teacher_history = fit_teacher(
@@ -148,7 +160,7 @@ def train_shared(options):
     imitation_history, soft = imitate(
         model, teacher, unlabelled, unlabelled_windows, out / "student.pt", options.imitation_epochs, seed
     )
-    soft = by_part(soft, {part: len(texts[part]) for part in short})
+    soft = by_part(soft, asked, {part: len(texts[part]) for part in asked})
 
     steps = LabelSteps(corpora, sentences, tensors, soft, options.epochs)
     tenths = {
@@ -192,10 +204,17 @@ def train_shared(options):
     return model, calibration, metrics
 
 
-def by_part(soft, sizes):
-    """The teacher's logits, which stand for all parts in a row, as {part: {head: logits}}."""
-    split = {head: logits.split(list(sizes.values())) for head, logits in soft.items()}
-    return {part: {head: split[head][i] for head in split} for i, part in enumerate(sizes)}
+def by_part(soft, asked, sizes):
+    """The teacher's logits, which stand in a row, as {part: {head: logits}}; NaN where not asked."""
+    split = {head: logits.split([len(rows) for rows in asked.values()]) for head, logits in soft.items()}
+    found = {}
+    for n, (part, rows) in enumerate(asked.items()):
+        found[part] = {}
+        for head, logits in split.items():
+            whole = torch.full((sizes[part], logits[n].shape[1]), torch.nan)
+            whole[list(rows)] = logits[n]
+            found[part][head] = whole
+    return found
 
 
 def main():
