@@ -3,6 +3,7 @@
 //! Samples are `f32` with full scale at 1.0, one channel unless said otherwise. Every step refuses samples that are not
 //! finite, with the index of the first, before it changes anything.
 
+mod gate;
 mod level;
 mod log_mel;
 mod mel;
@@ -11,8 +12,10 @@ mod params;
 mod resample;
 mod samples;
 mod scale;
+mod voicing;
 mod window;
 
+pub use gate::{GateReason, SpeechDecision, SpeechGate};
 pub use level::{SILENCE_DBFS, rms_dbfs, rms_normalise};
 pub use log_mel::LogMel;
 pub use mix::mix;

@@ -40,9 +40,10 @@ pub enum ResampleWindow {
     Hann,
 }
 
-/// Frame-wise decision whether a stretch of sound holds speech.
+/// Decision whether a stretch of sound holds speech.
 ///
-/// A frame counts as speech when it is loud enough and voiced enough; a stretch is speech when enough frames are.
+/// A frame is voiced when it is loud enough, periodic enough and not a single tone; a stretch is speech when enough of
+/// it is voiced and its spectrum and level move as speech does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpeechGateParams {
@@ -50,17 +51,24 @@ pub struct SpeechGateParams {
     pub sample_rate_hz: u32,
     /// Length of a frame, in milliseconds.
     pub frame_ms: u32,
+    /// Distance between the starts of two frames, in milliseconds.
+    pub hop_ms: u32,
     /// Level under which a frame is silence, in dBFS (RMS of full-scale 1.0 is 0 dBFS).
     pub min_level_dbfs: f32,
     /// Lowest voice pitch looked for, in Hz.
     pub min_pitch_hz: f32,
     /// Highest voice pitch looked for, in Hz.
     pub max_pitch_hz: f32,
-    /// Least peak of the normalised autocorrelation between the pitch bounds for a voiced frame, in `0..=1`.
+    /// Least peak of the whitened autocorrelation between the pitch bounds for a voiced frame, in `0..=1`.
     pub min_periodicity: f32,
-    /// Least time of voiced, loud frames for a stretch to be speech, in milliseconds.
+    /// Largest share of the voice band's power in one tone for a voiced frame, in `0..=1`: a voice has harmonics.
+    pub max_tone_share: f32,
+    /// Least time of voiced frames for a stretch to be speech, in milliseconds.
     pub min_speech_ms: u32,
-    /// Least spread (standard deviation) of the frame level over a stretch, in dB: speech rises and falls, hum does not.
+    /// Least median change of the spectrum's shape between voiced frames 48 ms apart, in dB: speech articulates, hum
+    /// and held notes do not.
+    pub min_spectral_change_db: f32,
+    /// Least spread (standard deviation) of the frame level over a stretch, in dB: speech rises and falls.
     pub min_level_spread_db: f32,
 }
 

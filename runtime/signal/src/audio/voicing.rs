@@ -1,0 +1,240 @@
+//! What the speech gate measures on one frame.
+
+use std::f32::consts::PI;
+use std::fmt;
+use std::sync::Arc;
+
+use realfft::num_complex::Complex;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+use crate::audio::SpeechGateParams;
+use crate::audio::level::dbfs_of_power;
+use crate::{Error, ErrorKind, Result};
+
+/// Band whose harmonics make the periodicity, in Hz: the first formants, where a voice stands highest over noise.
+const VOICE_BAND_HZ: (f32, f32) = (80.0, 2000.0);
+/// Bands of the spectrum's shape: this many, equally wide on a logarithmic scale between these frequencies in Hz.
+const SHAPE_BANDS: usize = 14;
+const SHAPE_BAND_HZ: (f32, f32) = (150.0, 4000.0);
+/// Half width of the average that whitening divides by, in Hz: wider than the distance of two harmonics.
+const WHITENING_HZ: f32 = 300.0;
+/// Share of the voice band's mean power that whitening never divides by less than.
+const WHITENING_FLOOR: f32 = 1e-4;
+/// Half width of what counts as one tone, in Hz.
+const TONE_HZ: f32 = 45.0;
+/// Share of the voice band's power that no band of the shape counts less than (30 dB below it, spread evenly).
+const SHAPE_FLOOR: f32 = 1e-3 / SHAPE_BANDS as f32;
+
+/// Shape of a spectrum: level of each band over the mean of all, in dB.
+pub(crate) type Shape = [f32; SHAPE_BANDS];
+
+/// Measures of one frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    /// RMS level, in dBFS.
+    pub(crate) level_dbfs: f32,
+    /// Largest autocorrelation of the whitened voice band between the pitch bounds: 1 for a periodic sound.
+    pub(crate) periodicity: f32,
+    /// Share of the voice band's power within one tone, in `0..=1`.
+    pub(crate) tone_share: f32,
+    /// Shape of the spectrum.
+    pub(crate) shape: Shape,
+}
+
+/// Computes the measures of frames of one length.
+pub(crate) struct FrameAnalyser {
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    window: Vec<f32>,
+    /// Reciprocal of the window's own autocorrelation at each lag between the pitch bounds, where a pure period gives 1.
+    correction: Vec<f32>,
+    first_lag: usize,
+    hz_per_bin: f32,
+    samples: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    power: Vec<f32>,
+    /// Sums of the voice band's power up to each bin.
+    sums: Vec<f64>,
+    correlation: Vec<f32>,
+    forward_scratch: Vec<Complex<f32>>,
+    inverse_scratch: Vec<Complex<f32>>,
+}
+
+impl fmt::Debug for FrameAnalyser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameAnalyser")
+            .field("frame_samples", &self.window.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FrameAnalyser {
+    /// An analyser for frames of `length` samples; the parameters were checked.
+    pub(crate) fn new(params: &SpeechGateParams, length: usize) -> Result<Self> {
+        let rate = params.sample_rate_hz as f32;
+        // Twice the length, so that the autocorrelation does not wrap around.
+        let size = 2 * length.next_power_of_two();
+        let mut planner = RealFftPlanner::<f32>::new();
+        let forward = planner.plan_fft_forward(size);
+        let inverse = planner.plan_fft_inverse(size);
+        let window: Vec<f32> = (0..length)
+            .map(|at| 0.5 - 0.5 * (2.0 * PI * at as f32 / length as f32).cos())
+            .collect();
+        let first_lag = (rate / params.max_pitch_hz).floor() as usize;
+        let last_lag = (rate / params.min_pitch_hz).floor() as usize;
+        let own = |lag: usize| -> f32 {
+            window
+                .iter()
+                .zip(window.iter().skip(lag))
+                .map(|(left, right)| left * right)
+                .sum()
+        };
+        let correction = (first_lag..=last_lag).map(|lag| own(0) / own(lag)).collect();
+        Ok(Self {
+            correction,
+            first_lag,
+            hz_per_bin: rate / size as f32,
+            samples: forward.make_input_vec(),
+            spectrum: forward.make_output_vec(),
+            power: vec![0.0; size / 2 + 1],
+            sums: vec![0.0; size / 2 + 2],
+            correlation: inverse.make_output_vec(),
+            forward_scratch: forward.make_scratch_vec(),
+            inverse_scratch: inverse.make_scratch_vec(),
+            window,
+            forward,
+            inverse,
+        })
+    }
+
+    /// Measures one frame.
+    pub(crate) fn measure(&mut self, frame: &[f32]) -> Result<Frame> {
+        let square: f64 = frame
+            .iter()
+            .map(|&sample| f64::from(sample) * f64::from(sample))
+            .sum();
+        let mean_square = square / frame.len() as f64;
+        if mean_square <= 0.0 {
+            return Ok(Frame {
+                level_dbfs: dbfs_of_power(0.0),
+                periodicity: 0.0,
+                tone_share: 0.0,
+                shape: [0.0; SHAPE_BANDS],
+            });
+        }
+        // Measures other than the level do not depend on it, so a quiet frame is brought up, away from underflow.
+        let gain = (1.0 / mean_square.sqrt()) as f32;
+        self.samples.fill(0.0);
+        for ((value, &sample), &weight) in self.samples.iter_mut().zip(frame).zip(&self.window) {
+            *value = sample * gain * weight;
+        }
+        self.forward
+            .process_with_scratch(&mut self.samples, &mut self.spectrum, &mut self.forward_scratch)
+            .map_err(wrong_size)?;
+        for (power, value) in self.power.iter_mut().zip(&self.spectrum) {
+            *power = value.norm_sqr();
+        }
+        let (low, high) = self.bins(VOICE_BAND_HZ);
+        let mut sum = 0.0;
+        for (bin, (total, &power)) in self.sums.iter_mut().skip(1).zip(&self.power).enumerate() {
+            sum += if (low..high).contains(&bin) {
+                f64::from(power)
+            } else {
+                0.0
+            };
+            *total = sum;
+        }
+        let total = sum as f32;
+        Ok(Frame {
+            level_dbfs: dbfs_of_power(mean_square),
+            tone_share: self.tone_share(low, high, total),
+            shape: self.shape(total),
+            periodicity: self.periodicity(low, high, total)?,
+        })
+    }
+
+    /// Bins from the first to behind the last in a band.
+    fn bins(&self, (low_hz, high_hz): (f32, f32)) -> (usize, usize) {
+        let low = (low_hz / self.hz_per_bin).ceil() as usize;
+        let high = (high_hz / self.hz_per_bin).floor() as usize + 1;
+        (low, high.min(self.power.len()))
+    }
+
+    /// Power of the voice band in `bin` and `reach` bins on each side.
+    fn power_around(&self, bin: usize, reach: usize) -> f32 {
+        let last = self.sums.len() - 1;
+        let behind = self.sums.get((bin + reach + 1).min(last)).copied().unwrap_or(0.0);
+        let before = self.sums.get(bin.saturating_sub(reach)).copied().unwrap_or(0.0);
+        (behind - before) as f32
+    }
+
+    fn tone_share(&self, low: usize, high: usize, total: f32) -> f32 {
+        let reach = ((TONE_HZ / self.hz_per_bin) as usize).max(2);
+        let band = self.power.get(low..high).unwrap_or_default();
+        let strongest = band
+            .iter()
+            .enumerate()
+            .max_by(|left, right| left.1.total_cmp(right.1));
+        match strongest {
+            Some((at, _)) if total > 0.0 => self.power_around(low + at, reach) / total,
+            _ => 0.0,
+        }
+    }
+
+    fn shape(&self, total: f32) -> Shape {
+        let (low_hz, high_hz) = SHAPE_BAND_HZ;
+        let edge = |at: usize| low_hz * (high_hz / low_hz).powf(at as f32 / SHAPE_BANDS as f32);
+        let mut shape = [0.0; SHAPE_BANDS];
+        for (band, level) in shape.iter_mut().enumerate() {
+            let from = (edge(band) / self.hz_per_bin).ceil() as usize;
+            let to = (edge(band + 1) / self.hz_per_bin).ceil() as usize;
+            let power: f32 = self
+                .power
+                .get(from..to.min(self.power.len()))
+                .unwrap_or_default()
+                .iter()
+                .sum();
+            *level = 10.0 * (power + SHAPE_FLOOR * total + f32::MIN_POSITIVE).log10();
+        }
+        let mean = shape.iter().sum::<f32>() / SHAPE_BANDS as f32;
+        for level in &mut shape {
+            *level -= mean;
+        }
+        shape
+    }
+
+    fn periodicity(&mut self, low: usize, high: usize, total: f32) -> Result<f32> {
+        if total <= 0.0 {
+            return Ok(0.0);
+        }
+        let reach = (WHITENING_HZ / self.hz_per_bin) as usize;
+        let floor = WHITENING_FLOOR * total / (high - low) as f32;
+        self.spectrum.fill(Complex::new(0.0, 0.0));
+        for bin in low..high {
+            let local = self.power_around(bin, reach) / (2 * reach + 1) as f32;
+            if let (Some(value), Some(power)) = (self.spectrum.get_mut(bin), self.power.get(bin)) {
+                value.re = power / (local + floor);
+            }
+        }
+        self.inverse
+            .process_with_scratch(
+                &mut self.spectrum,
+                &mut self.correlation,
+                &mut self.inverse_scratch,
+            )
+            .map_err(wrong_size)?;
+        let whole = self.correlation.first().copied().unwrap_or(0.0);
+        if whole <= 0.0 {
+            return Ok(0.0);
+        }
+        let lags = self.correlation.iter().skip(self.first_lag).zip(&self.correction);
+        let largest = lags
+            .map(|(value, correction)| value * correction)
+            .fold(0.0, f32::max);
+        Ok(largest / whole)
+    }
+}
+
+fn wrong_size(error: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Shape, "speech_gate@1 frame", "the FFT's size", error)
+}
