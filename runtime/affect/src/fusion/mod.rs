@@ -30,7 +30,7 @@
 //! - The exponents `a_k` sum to one over the senses present, so a missing sense changes nothing but its own part
 //!   and agreeing senses are not counted twice. What a sense could not place (`u_k`) takes weight from it.
 //! - A likelihood updates a pool: `L_j` multiplies it, and pooling and updating commute when the `a_k` sum to one
-//!   (Genest, McConway and Schervish 1986, "The characterization of externally Bayesian pooling operators").
+//!   (Genest, McConway and Schervish 1986, "Characterization of externally Bayesian pooling operators").
 //!   The exponent `b_j` below one discounts it, because a text's two heads read the same words.
 //! - `s_j(g)` are a sentiment head's masses, `v_j` its unmapped mass and `G_j` the number of groups it can name.
 //!   A head that gives each of its groups the same mass has `l = 1` everywhere and changes nothing, and a head
