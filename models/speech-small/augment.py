@@ -122,16 +122,4 @@ def shift(features, most):
 
 def vary_features(features):
     """Random time offset, then masked stretches of time and of mel bands."""
-    return mask(mask(shift(features, 25), 2, 24, 2), 3, 8, 2)
-
-
-def mix(features, targets, allowed, strength=0.3):
-    """Mixup: blends each item with another; a label stays allowed if either item allows it."""
-    blend = torch.distributions.Beta(strength, strength).sample((features.shape[0],))
-    blend = torch.maximum(blend, 1 - blend)
-    order = torch.randperm(features.shape[0])
-    wide = blend.view(-1, 1, 1, 1)
-    mixed = wide * features + (1 - wide) * features[order]
-    narrow = blend.view(-1, 1)
-    target = narrow * targets + (1 - narrow) * targets[order]
-    return mixed, target, allowed | allowed[order]
+    return mask(mask(shift(features, 12), 2, 12, 2), 3, 8, 2)

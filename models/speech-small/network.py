@@ -4,8 +4,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-FRAMES = 297
+FRAMES = 149
 MELS = 64
+MEMBERS = 2
+WIDTH = 14
 
 
 def convolution(inputs, outputs, kernel, stride):
@@ -45,7 +47,7 @@ class Member(nn.Module):
     a learned softmax over time, beside the plain mean, pools what is left.
     """
 
-    def __init__(self, labels, width=16, dropout=0.4):
+    def __init__(self, labels, width=16, dropout=0.3):
         super().__init__()
         w = width
         self.stages = nn.Sequential(
@@ -72,7 +74,7 @@ class Member(nn.Module):
 class Network(nn.Module):
     """The mean of the members' logits, in one graph."""
 
-    def __init__(self, labels, members=1, width=16, dropout=0.4):
+    def __init__(self, labels, members, width, dropout=0.3):
         super().__init__()
         self.members = nn.ModuleList(Member(labels, width, dropout) for _ in range(members))
 
@@ -85,6 +87,11 @@ class Network(nn.Module):
         for member in list(self.members)[1:]:
             logits = logits + member(x)
         return logits * (1 / len(self.members))
+
+
+def build(labels):
+    """The network of this model for a number of labels, untrained."""
+    return Network(labels, MEMBERS, WIDTH)
 
 
 def parameters(network):

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import time
 from pathlib import Path
 
@@ -31,8 +32,6 @@ BATCH = 32
 RATE = 3e-3
 WEIGHT_DECAY = 0.02
 SMOOTHING = 0.1
-MEMBERS = 1
-WIDTH = 16
 
 
 def arguments():
@@ -42,7 +41,7 @@ def arguments():
     parser.add_argument("--valid", type=Path, help="CSV measured once, at the end; only with --data")
     parser.add_argument("--out", type=Path, default=HERE / "build")
     parser.add_argument("--limbic", type=Path, default=os.environ.get("LIMBIC_BIN", ROOT / "target/release/limbic"))
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
@@ -136,8 +135,8 @@ def save(state, path):
 def fit(options, sampler, choosing, labels, key):
     """Trains for all epochs, resuming a checkpoint of the same run; returns the best state."""
     torch.manual_seed(options.seed)
-    trained = network.Network(len(labels), MEMBERS, WIDTH).to(memory_format=torch.channels_last)
-    averaged = network.Network(len(labels), MEMBERS, WIDTH).to(memory_format=torch.channels_last)
+    trained = network.build(len(labels)).to(memory_format=torch.channels_last)
+    averaged = network.build(len(labels)).to(memory_format=torch.channels_last)
     averaged.load_state_dict(trained.state_dict())
     optimizer = torch.optim.AdamW(trained.parameters(), RATE, weight_decay=WEIGHT_DECAY)
     epoch_steps = len(sampler.target) // BATCH
@@ -162,7 +161,6 @@ def fit(options, sampler, choosing, labels, key):
         total = 0.0
         for features, targets, allowed in sampler.batches(random):
             features = augment.vary_features(features)
-            features, targets, allowed = augment.mix(features, targets, allowed)
             with torch.autocast("cpu", torch.bfloat16):
                 members = trained.each(features.contiguous(memory_format=torch.channels_last))
             loss = loss_of(members.float(), targets, allowed)
@@ -203,9 +201,10 @@ def main():
     key |= {"recipe": corpus.recipe_digest(HERE)}
     progress = fit(options, sampler, choosing, labels, key)
 
-    best = network.Network(len(labels), MEMBERS, WIDTH)
+    best = network.build(len(labels))
     best.load_state_dict(progress["best"]["state"])
     rounded, graph_digest = export.write_graph(best.eval(), options.out / "graph.onnx")
+    torch.save(rounded.state_dict(), options.out / "weights.pt")
     chosen_logits = measure.item_logits(rounded, choosing)
     temperature = measure.fit_temperature(chosen_logits, choosing["target"])
     metrics = {
@@ -237,7 +236,10 @@ def main():
     if test:
         last = measure.held_out(test, labels, *tensors(options, test, "test"))
         metrics["test"] = measure.report(measure.item_logits(rounded, last), last["target"], labels, temperature)
-    folder = HERE if not options.data and options.out.resolve() == HERE / "build" else options.out
+    folder = options.out
+    if not options.data and options.out.resolve() == HERE / "build":
+        folder = HERE
+        shutil.copyfile(options.out / "graph.onnx", HERE / "graph.onnx")
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     calibration = {"heads": {"emotion": {"temperature": temperature, "abstain_below": 0.0}}}
     (folder / "calibration.json").write_text(json.dumps(calibration, indent=1) + "\n")

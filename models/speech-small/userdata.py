@@ -56,7 +56,6 @@ def write_bundle_source(model_folder, out, labels, metrics):
         ('name = "speech-small"', 'name = "speech-own"'),
         ("dims = [1, 8]", f"dims = [1, {len(labels)}]"),
         ('label_space = "ravdess8"', 'label_space = "own"'),
-        ('path = "build/graph.onnx"', 'path = "graph.onnx"'),
         ("in RAVDESS's eight labels", "in labels of your own"),
         ('license = "CC-BY-NC-SA-4.0"', 'license = "LicenseRef-own"'),
         (" Non-commercial, because its training data are.", ""),
