@@ -1,5 +1,6 @@
 //! Picture steps against Pillow: equal bit for bit, and tensors against numpy within a named tolerance.
 //! The expected values are written by `tests/golden/make_image.py`.
+#![allow(clippy::unwrap_used)]
 
 use limbic_signal::ErrorKind;
 use limbic_signal::image::{

@@ -1,4 +1,5 @@
 //! Properties of the picture steps on arbitrary pictures, and the errors of wrong parameters.
+#![allow(clippy::unwrap_used)]
 
 use limbic_signal::ErrorKind;
 use limbic_signal::image::{

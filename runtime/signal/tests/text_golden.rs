@@ -1,5 +1,6 @@
 //! Text steps against the HF `tokenizers` library: token ids, word counts and normalised text are equal.
 //! The expected values are written by `tests/golden/make_text.py` and `tests/golden/make_ranges.py`.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! Properties of the text steps on arbitrary text, and the errors of wrong parameters and vocabularies.
+#![allow(clippy::unwrap_used)]
 
 use limbic_signal::ErrorKind;
 use limbic_signal::text::{
