@@ -1,4 +1,5 @@
 //! WAV and FLAC against files that libsndfile and libFLAC wrote, against symphonia, and on broken input.
+#![allow(clippy::unwrap_used)]
 
 mod fixtures;
 
@@ -260,7 +261,7 @@ fn a_size_left_open_by_a_pipe_reads_to_the_end() {
 
 #[test]
 fn a_sample_that_is_no_number_is_named() {
-    let mut values = vec![0.25_f32; 40];
+    let mut values = [0.25_f32; 40];
     values[33] = f32::NAN;
     let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let (samples, error) = read_bytes(wav(3, 2, 16_000, 32, &data, data.len() as u32));

@@ -1,4 +1,5 @@
 //! Random and mutated bytes into the file readers: never a panic, never more memory than the limits allow.
+#![allow(clippy::unwrap_used)]
 
 mod fixtures;
 

@@ -1,4 +1,5 @@
 //! PNG and JPEG against what Pillow reads from the same files, and broken input.
+#![allow(clippy::unwrap_used)]
 
 mod fixtures;
 
@@ -218,6 +219,63 @@ fn a_jpeg_cut_anywhere_is_truncated() {
                 "{name}, {length} bytes"
             );
         }
+    }
+}
+
+#[test]
+fn a_jpeg_that_ends_early_but_with_an_end_marker_is_corrupt() {
+    let whole = bytes("j444.jpg");
+    let data = whole
+        .windows(2)
+        .position(|window| window == [0xFF, 0xDA])
+        .unwrap()
+        + 14;
+    for length in [data + 40, (data + whole.len()) / 2, whole.len() - 40] {
+        let cut = [&whole[..length], [0xFF, 0xD9].as_slice()].concat();
+        let kind = kind_of(&cut);
+        assert!(
+            matches!(kind, Some(ErrorKind::Malformed | ErrorKind::Truncated)),
+            "{length}: {kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_corrupt_jpeg_is_one_error_that_names_the_file() {
+    let mut file = bytes("j420.jpg");
+    let data = file.windows(2).position(|window| window == [0xFF, 0xDA]).unwrap() + 14;
+    let end = file.len() - 2;
+    file[data..end].fill(0xFE);
+    let error = decode(&file).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("input: malformed: ") && !text.contains('\n'),
+        "{text}"
+    );
+}
+
+#[test]
+fn damage_that_shifts_the_coded_data_is_found() {
+    for name in ["j444.jpg", "j420.jpg", "restart.jpg", "jgrey.jpg"] {
+        let whole = bytes(name);
+        let data = whole
+            .windows(2)
+            .position(|window| window == [0xFF, 0xDA])
+            .unwrap()
+            + 14;
+        let places: Vec<usize> = (data..whole.len() - 20).step_by(3).collect();
+        let found = places.iter().filter(|&&at| {
+            let mut file = whole.clone();
+            file.splice(
+                at..at + 4,
+                [0x5A, 0xC3, 0x96, 0x3C, 0xA5, 0x0F, 0x77, 0xD1].repeat(4),
+            );
+            decode(&file).is_err()
+        });
+        let share = found.count() as f64 / places.len() as f64;
+        println!("{name}: {share:.2} of {}", places.len());
+        assert!(share > 0.9, "{name}: only {share:.2} of the damages were found");
     }
 }
 

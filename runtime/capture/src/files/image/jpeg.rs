@@ -1,9 +1,9 @@
 //! JPEG through `zune-jpeg` in its strict mode, with the markers surveyed before the decoder sees the file.
 //!
-//! The survey finds the sides before memory is taken, and a missing end marker, which the decoder would paint over
-//! in grey.
+//! The survey finds the sides before memory is taken, and a missing end marker; the walk over the coded data finds
+//! damage inside. The decoder would paint over both in grey.
 
-use super::{Decoded, check_sides, orientation};
+use super::{Decoded, check_sides, jpeg_scan, orientation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Limits;
 use std::borrow::Cow;
@@ -16,6 +16,9 @@ use zune_jpeg::errors::DecodeErrors;
 /// An Adobe segment that says: no colour transform.
 const ADOBE_PLAIN: [u8; 16] = *b"\xFF\xEE\x00\x0EAdobe\x00\x64\x00\x00\x00\x00\x00";
 
+/// A segment by which the decoder knows a frame of a motion JPEG and takes the Huffman tables of ITU T.81, annex K.
+const MOTION: [u8; 10] = *b"\xFF\xE0\x00\x08AVI1\x00\x00";
+
 /// Scans of a progressive picture that are decoded at most; real encoders write about ten.
 const MAX_SCANS: usize = 64;
 
@@ -26,16 +29,19 @@ struct Survey {
     height: u32,
     components: u8,
     adobe: bool,
+    tables: bool,
 }
 
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     let survey = survey(bytes)?;
     check_sides(survey.width, survey.height, limits)?;
-    // Four components without a word on their meaning are read as Pillow does: CMYK, inverted.
+    jpeg_scan::verify(bytes)?;
     let bytes = match bytes.split_at_checked(2) {
+        // Four components without a word on their meaning are read as Pillow does: CMYK, inverted.
         Some((start, rest)) if survey.components == 4 && !survey.adobe => {
             Cow::Owned([start, &ADOBE_PLAIN, rest].concat())
         }
+        Some((start, rest)) if !survey.tables => Cow::Owned([start, &MOTION, rest].concat()),
         _ => Cow::Borrowed(bytes),
     };
     let options = DecoderOptions::default()
@@ -65,7 +71,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
 /// Walks over the markers from the first to the end of the picture.
 fn survey(bytes: &[u8]) -> Result<Survey> {
     let mut survey = None;
-    let mut adobe = false;
+    let (mut adobe, mut tables) = (false, false);
     let mut at = 2;
     while let Some((marker, after)) = next_marker(bytes, at) {
         at = after;
@@ -74,7 +80,7 @@ fn survey(bytes: &[u8]) -> Result<Survey> {
                 let mut survey: Survey = survey.ok_or_else(|| {
                     Error::new(ErrorKind::Malformed, "no frame header before the end marker")
                 })?;
-                survey.adobe = adobe;
+                (survey.adobe, survey.tables) = (adobe, tables);
                 return Ok(survey);
             }
             0x00 | 0x01 | 0xD0..=0xD8 => continue,
@@ -98,7 +104,8 @@ fn survey(bytes: &[u8]) -> Result<Survey> {
         at += length;
         match marker {
             0xC0..=0xC2 => survey = Some(read_frame_header(body)?),
-            0xC4 | 0xC8 | 0xCC => {}
+            0xC4 => tables = true,
+            0xC8 | 0xCC => {}
             0xC3 | 0xC5..=0xCF => {
                 let detail = format!(
                     "a JPEG of coding SOF{}; read are baseline and progressive",
@@ -115,7 +122,7 @@ fn survey(bytes: &[u8]) -> Result<Survey> {
 }
 
 /// The next marker at or after `at` and the place behind it, over coded data, whose 0xFF are followed by 0x00.
-fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
+pub(super) fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         at += bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)? + 1;
         match bytes.get(at)? {
@@ -148,6 +155,7 @@ fn read_frame_header(body: &[u8]) -> Result<Survey> {
         height,
         components,
         adobe: false,
+        tables: false,
     })
 }
 

@@ -11,6 +11,7 @@
 //! - Colour profiles and gamma are not applied; an animated PNG gives its default picture.
 
 mod jpeg;
+mod jpeg_scan;
 mod orientation;
 mod png;
 
@@ -67,6 +68,15 @@ pub fn from_reader(name: &str, reader: impl Read, limits: &Limits) -> Result<Pic
 /// codings (arithmetic, lossless, 12 bits).
 pub fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<Picture> {
     decode_unnamed(bytes, limits).map_err(|error| error.of(name))
+}
+
+/// Decodes one frame of a motion JPEG.
+#[cfg(all(feature = "camera", target_os = "linux"))]
+pub(crate) fn decode_frame(bytes: &[u8], limits: &Limits) -> Result<Picture> {
+    match FileKind::of(bytes) {
+        FileKind::Jpeg => decode_unnamed(bytes, limits),
+        other => Err(other.refuse("a JPEG frame")),
+    }
 }
 
 fn decode_unnamed(bytes: &[u8], limits: &Limits) -> Result<Picture> {
