@@ -76,13 +76,10 @@ fn a_paced_replay_gives_each_piece_when_it_was_heard() {
         &JumpClock::default(),
         0,
     );
-    let same = |(a, b): (&(u64, u64, Vec<f32>, u64), &(u64, u64, Vec<f32>, u64))| {
-        (a.0, a.1, &a.2) == (b.0, b.1, &b.2)
-    };
-    assert!(
-        paced.len() == unpaced.len() && paced.iter().zip(&unpaced).all(same),
-        "pace changes no piece"
-    );
+    assert_eq!(paced.len(), unpaced.len());
+    for (a, b) in paced.iter().zip(&unpaced) {
+        assert_eq!((a.0, a.1, &a.2), (b.0, b.1, &b.2), "pace changes no piece");
+    }
     assert!(
         unpaced.iter().all(|piece| piece.3 == 0),
         "an unpaced replay does not wait"

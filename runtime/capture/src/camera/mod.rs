@@ -7,6 +7,7 @@
 mod convert;
 mod slot;
 mod v4l2;
+mod videodev2;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Captured, Clock, ClockKind, Content, Source, Step};
