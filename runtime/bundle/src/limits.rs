@@ -5,6 +5,7 @@ pub const FORMAT: u32 = 1;
 /// Largest `manifest.json`, in bytes.
 pub const MANIFEST_BYTES: u64 = 4 << 20;
 /// Largest vocabulary, card or calibration file read from a model folder, in bytes.
+#[cfg(feature = "source")]
 pub const TEXT_FILE_BYTES: u64 = 64 << 20;
 /// Most entries of a bundle.
 pub const ENTRIES: usize = 4096;

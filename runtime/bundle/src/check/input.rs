@@ -50,15 +50,17 @@ fn rank(modality: Modality, step: &Step) -> Option<u8> {
         (Modality::Image, Step::Crop(_)) => 0,
         (Modality::Image, Step::Grey(_)) => 1,
         (Modality::Image, Step::Resize(_)) => 2,
-        (Modality::Image, Step::Scale(_) | Step::Standardise(_)) => 3,
-        (Modality::Image, Step::Layout(_)) => 4,
+        (Modality::Image, Step::Scale(_)) => 3,
+        (Modality::Image, Step::Standardise(_)) => 4,
+        (Modality::Image, Step::Layout(_)) => 5,
         (Modality::Audio, Step::Mono(_)) => 0,
         (Modality::Audio, Step::Resample(_)) => 1,
         (Modality::Audio, Step::SpeechGate(_)) => 2,
         (Modality::Audio, Step::Window(_)) => 3,
         (Modality::Audio, Step::RmsNormalise(_)) => 4,
         (Modality::Audio, Step::LogMel(_)) => 5,
-        (Modality::Audio, Step::Scale(_) | Step::Standardise(_) | Step::StandardiseBands(_)) => 6,
+        (Modality::Audio, Step::Scale(_)) => 6,
+        (Modality::Audio, Step::Standardise(_) | Step::StandardiseBands(_)) => 7,
         (Modality::Text, Step::NormaliseText(_)) => 0,
         (Modality::Text, Step::WordPiece(_)) => 1,
         (Modality::Text, Step::TokenWindow(_)) => 2,
@@ -69,10 +71,10 @@ fn rank(modality: Modality, step: &Step) -> Option<u8> {
 /// Steps in the order they must stand in; `?` marks those that may be left out.
 fn order(modality: Modality) -> &'static str {
     match modality {
-        Modality::Image => "crop@1?, grey@1?, resize@1, scale@1 | standardise@1 ?, layout@1",
+        Modality::Image => "crop@1?, grey@1?, resize@1, scale@1?, standardise@1?, layout@1",
         Modality::Audio => {
-            "mono@1, resample@1, speech_gate@1?, window@1, rms_normalise@1?, log_mel@1?, \
-             scale@1 | standardise@1 | standardise_bands@1 ?"
+            "mono@1, resample@1, speech_gate@1?, window@1, rms_normalise@1?, log_mel@1?, scale@1?, \
+             (standardise@1 | standardise_bands@1)?"
         }
         Modality::Text => "normalise_text@1, wordpiece@1, token_window@1",
     }

@@ -176,7 +176,7 @@ fn gates(manifest: &Manifest, spaces: &LabelSpaces) -> Result<()> {
     for (i, gate) in manifest.gates.iter().enumerate() {
         let place = |key: &str| format!("gates[{i}].{key}");
         match gate {
-            Gate::UnknownWords { max_share } => {
+            Gate::UnknownWords { max_share, .. } => {
                 within(&place("max_share"), f64::from(*max_share), 0.0, 1.0)?;
                 if !manifest
                     .inputs

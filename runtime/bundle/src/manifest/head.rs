@@ -10,11 +10,13 @@ pub(crate) const HEAD_KINDS: [&str; 4] = ["softmax", "multi_label", "cosine", "r
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "gate", deny_unknown_fields)]
 pub enum Gate {
-    /// Too many words are outside of the vocabulary: `unsupported_language`.
+    /// Too many words of a text are outside of the vocabulary.
     #[serde(rename = "unknown_words@1")]
     UnknownWords {
         /// Largest share of unknown words, in `0..=1`.
         max_share: f32,
+        /// Reason given when it is more.
+        reason: NoAnswerReason,
     },
     /// A label of a head is not probable enough.
     #[serde(rename = "head_probability@1")]

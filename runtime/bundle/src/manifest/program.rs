@@ -41,6 +41,8 @@ pub struct Signature {
     pub bindings: BTreeMap<String, usize>,
     /// The tensors, bound symbols replaced by numbers.
     pub tensors: Vec<TensorSpec>,
+    /// The tensors with their symbols, as the [`SignatureSpec`] has them.
+    pub symbolic: Vec<TensorSpec>,
 }
 
 /// Name, type and shape of a tensor at the edge of a program.
@@ -223,6 +225,7 @@ impl SignatureSpec {
                 base: self.name.clone(),
                 bindings: BTreeMap::new(),
                 tensors: self.tensors.clone(),
+                symbolic: self.tensors.clone(),
             }];
         }
         self.buckets.iter().map(|bindings| self.bind(bindings)).collect()
@@ -243,6 +246,7 @@ impl SignatureSpec {
             base: self.name.clone(),
             bindings: bindings.clone(),
             tensors,
+            symbolic: self.tensors.clone(),
         }
     }
 

@@ -1,0 +1,117 @@
+//! What can go wrong between a program's file and its outputs.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a program was not loaded or not run.
+///
+/// Says where (a program, a signature, a tensor), what was expected there and what was found.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    place: String,
+    expected: String,
+    found: String,
+}
+
+/// Class of an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No backend of this name is compiled in; build with its feature or choose another.
+    UnknownBackend,
+    /// The backend does not read this format of file, or not this part of it.
+    UnsupportedFormat,
+    /// The file is damaged or is no such file.
+    Malformed,
+    /// The graph uses operators that the backend lacks; another backend or another export may do.
+    UnsupportedOperator,
+    /// The program has no signature of this name.
+    UnknownSignature,
+    /// A tensor of this name does not exist where it is looked for.
+    UnknownTensor,
+    /// A tensor that is needed was not given.
+    MissingTensor,
+    /// A tensor was given twice.
+    DuplicateTensor,
+    /// Elements of another type.
+    Dtype,
+    /// Another shape, or a buffer whose length is not that of its shape.
+    Shape,
+    /// A saved state of another program.
+    State,
+    /// The engine failed for a reason of its own; the session's state is as before.
+    Engine,
+}
+
+impl Error {
+    pub(crate) fn new(
+        kind: ErrorKind,
+        place: impl Into<String>,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> Self {
+        Self {
+            kind,
+            place: place.into(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+
+    /// Class of the error.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Where: a program, a signature, a tensor.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was expected there.
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What was found there.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            place,
+            expected,
+            found,
+        } = self;
+        write!(f, "{place}: {kind}: expected {expected}, found {found}")
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownBackend => "unknown backend",
+            Self::UnsupportedFormat => "format not supported",
+            Self::Malformed => "damaged program",
+            Self::UnsupportedOperator => "operator not supported",
+            Self::UnknownSignature => "unknown signature",
+            Self::UnknownTensor => "unknown tensor",
+            Self::MissingTensor => "tensor missing",
+            Self::DuplicateTensor => "tensor given twice",
+            Self::Dtype => "type differs",
+            Self::Shape => "shape differs",
+            Self::State => "state of another program",
+            Self::Engine => "the engine failed",
+        })
+    }
+}
+
+impl StdError for Error {}
