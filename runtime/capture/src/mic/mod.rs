@@ -1,7 +1,7 @@
 //! A microphone, through `cpal` (ALSA on Linux).
 //!
 //! The sound comes at the device's own rate and channel count. The driver's thread only converts each sample to `f32`
-//! and copies it into a lock-free [ring](ring); everything else happens in [`Source::next`].
+//! and copies it into a lock-free ring of [`RING_SAMPLES`]; everything else happens in [`Source::next`].
 
 mod ring;
 
