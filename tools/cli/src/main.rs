@@ -1,1 +1,50 @@
-fn main() {}
+//! The host binary `limbic`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bundled;
+mod cmd;
+mod dataset;
+mod failure;
+mod inputs;
+mod metrics;
+mod npz;
+mod show;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        2 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    // Backends log every node they rewrite; that is theirs to show only when asked for everything.
+    let others = if cli.verbose > 2 { level } else { log::LevelFilter::Warn };
+    env_logger::Builder::new()
+        .filter_level(others)
+        .filter_module("limbic", level)
+        .format_timestamp(None)
+        .target(env_logger::Target::Stderr)
+        .init();
+    let outcome = match cli.command {
+        Command::Demo(args) => cmd::demo::run(&args),
+        Command::Infer(args) => cmd::infer::run(&args),
+        Command::Eval(args) => cmd::eval::run(&args),
+        Command::Preprocess(args) => cmd::preprocess::run(&args),
+        Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Pack(args) => cmd::pack::run(&args),
+        Command::Completions { shell } => cmd::completions::run(shell),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

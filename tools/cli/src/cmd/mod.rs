@@ -1,0 +1,9 @@
+//! One file a subcommand.
+
+pub mod completions;
+pub mod demo;
+pub mod eval;
+pub mod infer;
+pub mod inspect;
+pub mod pack;
+pub mod preprocess;
