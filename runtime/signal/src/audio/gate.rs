@@ -24,9 +24,9 @@ pub enum GateReason {
     TooShort,
     /// No frame reaches the least level.
     Silent,
-    /// What is periodic in it is single tones.
+    /// What is periodic in it is one or two tones.
     Tonal,
-    /// Too little of it is voiced: noise, clicks, or nothing but unvoiced sounds.
+    /// Too little of it is voiced, or never for 48 ms on end: noise, clicks, or nothing but unvoiced sounds.
     NotVoiced,
     /// It is voiced, but its spectrum does not change as fast as speech does: hum, or held notes.
     SteadySpectrum,
@@ -76,10 +76,10 @@ pub struct SpeechDecision {
 ///
 /// Each frame has four measures: its level; its periodicity, the largest autocorrelation of the band from 80 to 2,000 Hz
 /// between the pitch bounds after the spectrum was divided by its average over 600 Hz (so that coloured noise has none);
-/// the share of that band's power that lies in one tone; and the shape of its spectrum, the levels of 14 bands from 150
-/// to 4,000 Hz relative to their mean. A frame is voiced when it is loud and periodic and not one tone. A stretch is
-/// speech when enough of it is voiced, when the median change of shape between voiced frames 48 ms apart (root mean
-/// square over the bands) is as large as articulation makes it, and when the level rises and falls.
+/// the share of that band's power that lies in its two strongest tones; and the shape of its spectrum, the levels of 14
+/// bands from 150 to 4,000 Hz relative to their mean. A frame is voiced when it is loud and periodic and not one or two
+/// tones. A stretch is speech when enough of it is voiced, when the median change of shape between voiced frames 48 ms
+/// apart (root mean square over the bands) is as large as articulation makes it, and when the level rises and falls.
 ///
 /// The decision does not depend on how the sound was cut into chunks. Memory is bounded, whatever the length.
 ///
@@ -94,9 +94,9 @@ pub struct SpeechDecision {
 ///     min_pitch_hz: 60.0,
 ///     max_pitch_hz: 600.0,
 ///     min_periodicity: 0.4,
-///     max_tone_share: 0.85,
-///     min_speech_ms: 96,
-///     min_spectral_change_db: 2.0,
+///     max_tone_share: 0.95,
+///     min_speech_ms: 160,
+///     min_spectral_change_db: 2.5,
 ///     min_level_spread_db: 2.5,
 /// })?;
 /// let decision = gate.decide(&[0.0; 48_000])?;
@@ -248,7 +248,7 @@ impl SpeechGate {
             GateReason::Silent
         } else if !enough(counts.voiced) && enough(counts.tonal) {
             GateReason::Tonal
-        } else if !enough(counts.voiced) {
+        } else if !enough(counts.voiced) || counts.change_pairs == 0 {
             GateReason::NotVoiced
         } else if spectral_change_db < self.params.min_spectral_change_db {
             GateReason::SteadySpectrum

@@ -42,7 +42,7 @@ pub enum ResampleWindow {
 
 /// Decision whether a stretch of sound holds speech.
 ///
-/// A frame is voiced when it is loud enough, periodic enough and not a single tone; a stretch is speech when enough of
+/// A frame is voiced when it is loud enough, periodic enough and not one or two tones; a stretch is speech when enough of
 /// it is voiced and its spectrum and level move as speech does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +61,8 @@ pub struct SpeechGateParams {
     pub max_pitch_hz: f32,
     /// Least peak of the whitened autocorrelation between the pitch bounds for a voiced frame, in `0..=1`.
     pub min_periodicity: f32,
-    /// Largest share of the voice band's power in one tone for a voiced frame, in `0..=1`: a voice has harmonics.
+    /// Largest share of the voice band's power in its two strongest tones for a voiced frame, in `0..=1`: a voice has
+    /// many harmonics.
     pub max_tone_share: f32,
     /// Least time of voiced frames for a stretch to be speech, in milliseconds.
     pub min_speech_ms: u32,

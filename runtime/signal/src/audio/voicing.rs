@@ -35,7 +35,7 @@ pub(crate) struct Frame {
     pub(crate) level_dbfs: f32,
     /// Largest autocorrelation of the whitened voice band between the pitch bounds: 1 for a periodic sound.
     pub(crate) periodicity: f32,
-    /// Share of the voice band's power within one tone, in `0..=1`.
+    /// Share of the voice band's power within its two strongest tones, in `0..=1`.
     pub(crate) tone_share: f32,
     /// Shape of the spectrum.
     pub(crate) shape: Shape,
@@ -169,16 +169,21 @@ impl FrameAnalyser {
     }
 
     fn tone_share(&self, low: usize, high: usize, total: f32) -> f32 {
-        let reach = ((TONE_HZ / self.hz_per_bin) as usize).max(2);
-        let band = self.power.get(low..high).unwrap_or_default();
-        let strongest = band
-            .iter()
-            .enumerate()
-            .max_by(|left, right| left.1.total_cmp(right.1));
-        match strongest {
-            Some((at, _)) if total > 0.0 => self.power_around(low + at, reach) / total,
-            _ => 0.0,
+        if total <= 0.0 {
+            return 0.0;
         }
+        let reach = ((TONE_HZ / self.hz_per_bin) as usize).max(2);
+        let strongest = |skipped: std::ops::Range<usize>| {
+            let bins = self.power.iter().enumerate().take(high).skip(low);
+            let free = bins.filter(|(bin, _)| !skipped.contains(bin));
+            free.max_by(|left, right| left.1.total_cmp(right.1))
+                .map(|(bin, _)| bin)
+        };
+        let Some(first) = strongest(0..0) else { return 0.0 };
+        let share = |bin: usize| self.power_around(bin, reach) / total;
+        // Twice the reach apart, so that no bin counts in both.
+        let second = strongest(first.saturating_sub(2 * reach)..first + 2 * reach + 1);
+        share(first) + second.map_or(0.0, share)
     }
 
     fn shape(&self, total: f32) -> Shape {
