@@ -4,8 +4,8 @@ use limbic_signal::ErrorKind;
 use limbic_signal::audio::{
     LogCompression, LogMel, LogMelParams, MelNorm, MelScale, MixParams, MixRule, PadMode, ResampleParams,
     ResampleWindow, Resampler, RmsNormaliseParams, SILENCE_DBFS, ScaleParams, ShortRule, SpeechGate,
-    StandardiseParams, Tail, Window, WindowFunction, WindowParams, Windower, mix, rms_dbfs, rms_normalise,
-    scale, standardise, standardise_bands,
+    SpeechGateParams, StandardiseParams, Tail, Window, WindowFunction, WindowParams, Windower, mix, rms_dbfs,
+    rms_normalise, scale, standardise, standardise_bands,
 };
 
 mod noises;
@@ -352,16 +352,16 @@ fn features_are_scaled_and_standardised() {
 #[test]
 fn the_gate_refuses_absurd_parameters() {
     for change in [
-        |params: &mut limbic_signal::audio::SpeechGateParams| params.sample_rate_hz = 0,
-        |params| params.sample_rate_hz = u32::MAX,
-        |params| params.frame_ms = 0,
-        |params| params.hop_ms = 0,
-        |params| params.hop_ms = 65,
-        |params| params.min_pitch_hz = 0.0,
-        |params| params.max_pitch_hz = 59.0,
-        |params| params.max_pitch_hz = f32::NAN,
-        |params| params.min_periodicity = 1.5,
-        |params| params.min_level_spread_db = f32::INFINITY,
+        |params: &mut SpeechGateParams| params.sample_rate_hz = 0,
+        |params: &mut SpeechGateParams| params.sample_rate_hz = u32::MAX,
+        |params: &mut SpeechGateParams| params.frame_ms = 0,
+        |params: &mut SpeechGateParams| params.hop_ms = 0,
+        |params: &mut SpeechGateParams| params.hop_ms = 65,
+        |params: &mut SpeechGateParams| params.min_pitch_hz = 0.0,
+        |params: &mut SpeechGateParams| params.max_pitch_hz = 59.0,
+        |params: &mut SpeechGateParams| params.max_pitch_hz = f32::NAN,
+        |params: &mut SpeechGateParams| params.min_periodicity = 1.5,
+        |params: &mut SpeechGateParams| params.min_level_spread_db = f32::INFINITY,
     ] {
         let mut params = noises::recommended_gate();
         change(&mut params);
