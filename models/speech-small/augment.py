@@ -1,8 +1,14 @@
 """Changed copies of recordings, as WAV files, and changes of the tensors made of them."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import numpy as np
 import soundfile
 import torch
+
+import corpus
 
 RATE_HZ = 16000
 
@@ -75,9 +81,19 @@ def vary(signal, random, gain_db):
 
 
 def write_copies(items, folder, copies, gain_db, seed):
-    """Writes `copies` varied WAV files of each item; returns (path, item index) pairs."""
+    """Writes `copies` varied WAV files of each item; returns (path, item index) pairs.
+
+    A folder that a run with the same recordings and settings has filled is taken as it is.
+    """
+    paths = [folder / f"{index:05d}-{copy}.wav" for index in range(len(items)) for copy in range(copies)]
+    written = [(path, number // copies) for number, path in enumerate(paths)]
+    mark = hashlib.sha256(Path(__file__).read_bytes())
+    mark.update(json.dumps([copies, gain_db, seed, corpus.digest(items)]).encode())
+    stamp = folder.with_suffix(".made")
+    if stamp.exists() and stamp.read_text() == mark.hexdigest():
+        return written
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    stamp.unlink(missing_ok=True)
     for index, item in enumerate(items):
         signal, rate = soundfile.read(item.path, dtype="float64", always_2d=True)
         signal = signal.mean(1)
@@ -85,12 +101,11 @@ def write_copies(items, folder, copies, gain_db, seed):
             raise SystemExit(f"{item.path}: {rate} Hz; convert training recordings to {RATE_HZ} Hz first")
         for copy in range(copies):
             random = np.random.default_rng([seed, index, copy])
-            path = folder / f"{index:05d}-{copy}.wav"
             # Corpora recorded at one normalised level carry no level to learn from.
             swing = gain_db + (20.0 if item.normalised_level else 0.0)
             varied = vary(signal * (0.1 if item.normalised_level else 1.0), random, swing)
-            soundfile.write(path, varied, RATE_HZ, subtype="PCM_16")
-            written.append((path, index))
+            soundfile.write(paths[index * copies + copy], varied, RATE_HZ, subtype="PCM_16")
+    stamp.write_text(mark.hexdigest())
     return written
 
 

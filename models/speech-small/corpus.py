@@ -18,6 +18,8 @@ EMODB_LABELS = {
     "T": "sad",
     "N": "neutral",
 }
+# Read speech of another language: it adds voices, but should not outweigh the recordings aimed at.
+EMODB_WEIGHT = 0.5
 # Two men (odd) and two women (even) for each, fixed before anything was trained.
 TEST_ACTORS = ["05", "06", "21", "24"]
 CHOOSING_ACTORS = ["13", "18"]
@@ -25,13 +27,17 @@ CHOOSING_ACTORS = ["13", "18"]
 
 @dataclass
 class Item:
-    """A recording; `allowed` names the labels its corpus could have given it."""
+    """A recording; `allowed` names the labels its corpus could have given it.
+
+    `weight` is how often it is drawn in training, relative to the others of its label.
+    """
 
     path: Path
     label: str
     speaker: str
     allowed: tuple
     normalised_level: bool = False
+    weight: float = 1.0
 
 
 def ravdess(shared):
@@ -53,7 +59,7 @@ def emodb(shared):
         label = EMODB_LABELS.get(path.stem[5])
         if label:
             allowed = tuple(sorted(EMODB_LABELS.values()))
-            items.append(Item(path, label, "emodb-" + path.stem[:2], allowed, True))
+            items.append(Item(path, label, "emodb-" + path.stem[:2], allowed, True, EMODB_WEIGHT))
     return items
 
 
@@ -66,9 +72,8 @@ def digest(items):
 def recipe_digest(folder):
     """SHA-256 over what decides a run: the recipe's sources and the bundle's source."""
     mark = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")) + [folder / "model.toml"]:
-        if path.name != "golden.py":
-            mark.update(path.read_bytes())
+    for name in ("augment.py", "corpus.py", "model.toml", "network.py", "train.py"):
+        mark.update((folder / name).read_bytes())
     return mark.hexdigest()
 
 

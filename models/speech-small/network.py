@@ -47,7 +47,7 @@ class Member(nn.Module):
     a learned softmax over time, beside the plain mean, pools what is left.
     """
 
-    def __init__(self, labels, width=16, dropout=0.3):
+    def __init__(self, labels, width=16, dropout=0.2):
         super().__init__()
         w = width
         self.stages = nn.Sequential(
@@ -74,7 +74,7 @@ class Member(nn.Module):
 class Network(nn.Module):
     """The mean of the members' logits, in one graph."""
 
-    def __init__(self, labels, members, width, dropout=0.3):
+    def __init__(self, labels, members, width, dropout=0.2):
         super().__init__()
         self.members = nn.ModuleList(Member(labels, width, dropout) for _ in range(members))
 

@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COPIES = 4
 GAIN_DB = 6.0
+UNCHANGED = 0.35
 BATCH = 32
 RATE = 3e-3
 WEIGHT_DECAY = 0.02
@@ -41,7 +42,7 @@ def arguments():
     parser.add_argument("--valid", type=Path, help="CSV measured once, at the end; only with --data")
     parser.add_argument("--out", type=Path, default=HERE / "build")
     parser.add_argument("--limbic", type=Path, default=os.environ.get("LIMBIC_BIN", ROOT / "target/release/limbic"))
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=70)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
@@ -82,23 +83,30 @@ class Sampler:
 
     def __init__(self, items, labels, sources):
         self.features = [features for features, _ in sources]
-        self.windows = [[] for _ in items]
+        self.windows = [[[] for _ in sources] for _ in items]
         for source, (_, owner) in enumerate(sources):
             for window, item in enumerate(owner):
-                self.windows[item].append((source, window))
+                self.windows[item][source].append((source, window))
         self.target = np.array([labels.index(item.label) for item in items])
         self.allowed = torch.tensor([[label in item.allowed for label in labels] for item in items])
         self.one_hot = torch.eye(len(labels))
-        usable = np.array([bool(windows) for windows in self.windows])
-        share = usable / np.bincount(self.target[usable], minlength=len(labels))[self.target]
+        usable = np.array([any(windows) for windows in self.windows])
+        weight = usable * np.array([item.weight for item in items])
+        share = weight / np.bincount(self.target, weight, len(labels))[self.target]
         self.share = share / share.sum()
+
+    def pick(self, item, random):
+        """One window of an item, from its own recording or from a varied copy."""
+        own, varied = self.windows[item]
+        windows = own if own and (not varied or random.random() < UNCHANGED) else varied
+        return windows[random.integers(len(windows))]
 
     def batches(self, random):
         """One epoch of (features, targets, allowed labels)."""
         drawn = random.choice(len(self.target), len(self.target), p=self.share)
         for start in range(0, len(drawn) - BATCH + 1, BATCH):
             chosen = drawn[start : start + BATCH]
-            picks = [self.windows[item][random.integers(len(self.windows[item]))] for item in chosen]
+            picks = [self.pick(item, random) for item in chosen]
             features = torch.stack([self.features[source][window] for source, window in picks])
             yield features.float(), self.one_hot[self.target[chosen]], self.allowed[chosen]
 
