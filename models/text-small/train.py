@@ -44,9 +44,9 @@ HEADS = {"sentiment": SENTIMENT, "emotion": EKMAN}
 # emotion text.
 SENTENCES = 15000
 EMOTION_STEP = 2
-# Drawn windows of a review that a step sees, as an estimate of the mean over all: one, and more in
-# the last epoch.
-FEW_WINDOWS, MORE_WINDOWS = 1, 2
+# Share of the reviews that an epoch sees, and the windows drawn of each as an estimate of the mean
+# over all: one window of many reviews first, in the last epoch more windows of fewer reviews.
+FIRST_REVIEWS, LAST_REVIEWS = (0.75, 1), (0.5, 2)
 # Share of the teacher's answer in the target, beside the label.
 SOFT_PHRASES, SOFT_EMOTIONS = 0.5, 0.3
 
@@ -58,7 +58,7 @@ def arguments():
     parser.add_argument("--valid", type=Path, help="measured at the end; only with --data")
     parser.add_argument("--out", type=Path, default=HERE / "build")
     parser.add_argument("--limbic", type=Path, help="the limbic binary that prepares the tensors")
-    parser.add_argument("--epochs", type=int, default=3, help="epochs of the last stage")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of the last stage")
     parser.add_argument("--teacher-epochs", type=int, default=2)
     parser.add_argument("--imitation-epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=20261122)
@@ -87,9 +87,10 @@ class LabelSteps:
         self.windows, self.soft, self.epochs = windows, soft, epochs
 
     def epoch(self, epoch, draw):
-        steps, most = [], MORE_WINDOWS if epoch == self.epochs - 1 else FEW_WINDOWS
+        steps = []
+        reviews, most = LAST_REVIEWS if epoch == self.epochs - 1 else FIRST_REVIEWS
         for part, share, tokens in (
-            ("reviews", 1.0, 4096),
+            ("reviews", reviews, 4096),
             ("phrases", 2.0, 1024),
             ("emotions", 1.0, 2048),
             ("sentences", 0.5, 2048),
