@@ -115,7 +115,8 @@ fn subframe(bits: &mut Bits, samples: &[i64], width: u32, kind: Subframe) {
                 residuals = residuals.windows(2).map(|pair| pair[1] - pair[0]).collect();
             }
             let largest = residuals.iter().map(|value| value.abs()).max().unwrap_or(0);
-            if largest >> parameter < 2000 {
+            // A residual has at most 32 bits (RFC 9639, section 9.2.7.3).
+            if largest < 1 << 31 && largest >> parameter < 2000 {
                 put_kind(bits, 8 + order as i64);
                 samples[..order]
                     .iter()

@@ -45,6 +45,7 @@ fn main() {
         println!("skipped: no pulseaudio");
         return;
     }
+    without_a_server_there_is_no_device();
     let clock = SystemClock::new();
     let _server = start_server(folder.path(), &clock);
     let mut microphone = match InputUri::DefaultMicrophone.open(Pace::RealTime) {
@@ -59,6 +60,16 @@ fn main() {
     drop(microphone);
     an_unknown_name_lists_the_devices();
     println!("test microphone ... ok");
+}
+
+fn without_a_server_there_is_no_device() {
+    let error = InputUri::DefaultMicrophone.open(Pace::RealTime).err().unwrap();
+    assert_eq!(error.kind(), limbic_capture::ErrorKind::NoDevice);
+    assert!(
+        error.to_string().starts_with("mic:default: no such device: "),
+        "{error}"
+    );
+    println!("without a server: {error}");
 }
 
 fn plugin_is_there() -> bool {
