@@ -1,4 +1,5 @@
 //! The audio steps at the edges of their input: empty, one sample, samples that are not finite, absurd parameters.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use limbic_signal::ErrorKind;
 use limbic_signal::audio::{

@@ -1,4 +1,5 @@
 //! The audio steps equal torchaudio and librosa on the golden files that `golden/make_audio.py` writes.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::path::PathBuf;
 
