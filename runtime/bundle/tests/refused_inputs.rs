@@ -225,6 +225,48 @@ fn steps_stand_in_their_order_and_fit_their_modality() {
     );
 }
 
+/// A speech gate between resampling and windows.
+const GATE: &str = "rolloff = 0.99
+window = \"hann\"
+[[inputs.steps]]
+step = \"speech_gate@1\"
+sample_rate_hz = 16000
+frame_ms = 64
+hop_ms = 16
+min_level_dbfs = -65.0
+min_pitch_hz = 60.0
+max_pitch_hz = 600.0
+min_periodicity = 0.4
+max_tone_share = 0.95
+min_speech_ms = 160
+min_spectral_change_db = 2.5
+min_level_spread_db = 2.5
+";
+
+#[test]
+fn a_speech_gate_is_checked_like_any_step() {
+    let gated = AUDIO.replacen("rolloff = 0.99\nwindow = \"hann\"\n", GATE, 1);
+    limbic_bundle::Manifest::from_toml(&gated).unwrap();
+    refused(
+        &gated,
+        &[("sample_rate_hz = 16000", "sample_rate_hz = 8000")],
+        ErrorKind::Shape,
+        &["speech_gate@1", "8000"],
+    );
+    refused(
+        &gated,
+        &[("min_periodicity = 0.4", "min_periodicity = 4.0")],
+        ErrorKind::Parameter,
+        &["inputs[0].steps[2]", "min_periodicity"],
+    );
+    refused(
+        &gated,
+        &[("hop_ms = 16", "hop_ms = 0")],
+        ErrorKind::Parameter,
+        &["hop_ms"],
+    );
+}
+
 #[test]
 fn parameters_out_of_range_are_refused() {
     let parameter = ErrorKind::Parameter;

@@ -1,6 +1,6 @@
 //! Preprocessing: which step fits which modality and place, and what tensors the steps give.
 
-use limbic_signal::audio::{LogMel, Resampler, ScaleParams, Windower};
+use limbic_signal::audio::{LogMel, Resampler, ScaleParams, SpeechGate, Windower};
 use limbic_signal::image::PixelOrder;
 
 use crate::check::{at_most, shorten, within};
@@ -217,7 +217,10 @@ fn audio(place: &str, steps: &[Step]) -> Result<(Dtype, Shape, Option<Layout>)> 
         };
         match step {
             Step::Resample(params) => drop(Resampler::new(params, params.rate_hz).map_err(named)?),
-            Step::SpeechGate(params) => same_rate(params.sample_rate_hz)?,
+            Step::SpeechGate(params) => {
+                same_rate(params.sample_rate_hz)?;
+                drop(SpeechGate::new(params).map_err(named)?);
+            }
             Step::Window(params) => {
                 let window = Windower::new(params, rate).map_err(named)?.window_samples();
                 samples = Some(window);
