@@ -1,6 +1,7 @@
 //! What every backend must do, driven through the trait alone.
 //!
 //! The models and ONNX Runtime's answers on them were written by `models/make_models.py`.
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -152,7 +152,7 @@ fn image(place: &str, steps: &[Step]) -> Result<(Dtype, Shape, Option<Layout>)> 
         let place = format!("{place}.steps[{i}] {}", step.id());
         match step {
             Step::Grey(_) => channels = 1,
-            Step::Crop(params) => within(&format!("{place} margin"), f64::from(params.margin), 0.0, 16.0)?,
+            Step::Crop(params) => within(&format!("{place} margin"), params.margin, 0.0, 16.0)?,
             Step::Resize(params) => {
                 within(&format!("{place} width"), f64::from(params.width), 1.0, MAX_SIDE)?;
                 within(
