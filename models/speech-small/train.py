@@ -199,6 +199,8 @@ def main():
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     train, choosing_items, test, labels = load_items(options)
+    if len(train) < BATCH or not choosing_items:
+        raise SystemExit(f"{len(train)} recordings to train on and {len(choosing_items)} to choose with: too few")
     sources = [tensors(options, train, "train"), tensors(options, train, "varied", COPIES)]
     sampler = Sampler(train, labels, sources)
     choosing = measure.held_out(choosing_items, labels, *tensors(options, choosing_items, "choosing"))
