@@ -9,6 +9,8 @@ use tract_onnx::prelude::{
     TractResult, TypedModel, TypedSimplePlan,
 };
 use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::tract_core::ops::gru_seq::GruSeq;
+use tract_onnx::tract_hir::tract_core::ops::scan::Scan;
 
 use tract_onnx::tract_hir::internal::DimLike;
 
@@ -216,8 +218,26 @@ fn typed(place: &str, model: InferenceModel) -> Result<TypedModel> {
         ErrorKind::Malformed,
         place,
         "a graph of consistent shapes",
-        || model.into_typed()?.into_decluttered(),
+        || {
+            let mut model = model.into_typed()?;
+            forget(&mut model);
+            model.into_decluttered()
+        },
     )
+}
+
+/// Lets recurrences inside the graph begin anew in each run.
+///
+/// tract would carry their last value over to the next run, but a session's only state is its state tensors.
+fn forget(model: &mut TypedModel) {
+    for node in model.nodes_mut() {
+        if let Some(scan) = node.op_as_mut::<Scan>() {
+            scan.reset_every_turn = true;
+            forget(&mut scan.body);
+        } else if let Some(gru) = node.op_as_mut::<GruSeq>() {
+            gru.reset_every_turn = true;
+        }
+    }
 }
 
 fn with_symbols(place: &str, model: &TypedModel, signature: &Signature) -> Result<TypedModel> {
