@@ -59,7 +59,7 @@ def soften(x, generator, share=0.15):
     return torch.where(picked, small, x) + sigma * torch.randn(x.shape, generator=generator)
 
 
-def erase(x, generator, share=0.3):
+def erase(x, generator, share):
     """Cover a box of up to a third of the side with an even grey or noise."""
     n = len(x)
     at = torch.arange(SIZE)
@@ -74,12 +74,12 @@ def erase(x, generator, share=0.3):
     return torch.where(box, cover, x)
 
 
-def faces(x, generator):
+def faces(x, generator, strength=1.0):
     """Faces as a camera and a face finder might have given them; f32 [N,1,48,48] in and out."""
     before = spread(x)
-    x = warp(x, generator, turn=14, zoom=1.18, shift=0.08)
-    x = soften(light(x, generator), generator)
-    return restandardise(erase(x, generator), before)
+    x = warp(x, generator, turn=14 * strength, zoom=1 + 0.18 * strength, shift=0.08 * strength)
+    x = soften(light(x, generator), generator, 0.15 * strength)
+    return restandardise(erase(x, generator, 0.3 * strength), before)
 
 
 def scenes(x, generator):

@@ -1,6 +1,7 @@
 """Train face-small: FER+ pictures, or a user's own labels, to graph.onnx, calibration and metrics."""
 
 import argparse
+import copy
 import hashlib
 import json
 import math
@@ -9,6 +10,7 @@ import platform
 import random
 import time
 import tomllib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,27 @@ FACES, SCENES, PHOTOGRAPHS, SPOILED = 200, 10, 8, 14  # pictures of each kind in
 FIRST_TRAIN_SCENE, TRAIN_SCENES = 1_000_000, 5000
 FIRST_TEST_SCENE, TEST_SCENES = 9_000_000, 1000
 EMA_DECAY = 0.996
-SMALL_SIDE, SMALL_SHARE = 36, 0.5  # the first half of the epochs sees smaller pictures: about half the cost
+SMALL_SIDE = 36
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """A run of epochs under one learning-rate cycle."""
+
+    share: float  # of all epochs
+    grown: bool
+    peak: float  # highest learning rate
+    decay: float  # weight decay
+    strength: float  # of the augmentation of faces
+    small: float  # share of its epochs that see pictures of SMALL_SIDE, at about half the cost
+
+
+# The small network learns fast from strongly varied pictures. It then underfits, so the second cycle
+# deepens it and holds it back less.
+CYCLES = (
+    Cycle(share=0.6, grown=False, peak=0.2, decay=5e-4, strength=1.0, small=0.5),
+    Cycle(share=0.4, grown=True, peak=0.12, decay=2e-4, strength=0.65, small=0.0),
+)
 
 
 def arguments():
@@ -38,11 +60,13 @@ def arguments():
     parser.add_argument("--valid", help="CSV measured once at the end, with --data")
     parser.add_argument("--out", default=HERE / "build", type=Path)
     parser.add_argument("--limbic", default=os.environ.get("LIMBIC_BIN", ROOT / "target/release/limbic"))
-    parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--peak", type=float, default=0.2, help="highest learning rate")
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.epochs < 2:
+        parser.error("--epochs: at least 2, one for each cycle")
+    return args
 
 
 def tensors(args, items, name):
@@ -102,8 +126,16 @@ def load(args):
     }
 
 
-def batches(data, generator):
-    """One pass over the faces: pictures, emotion targets of the first FACES, and their number."""
+def cycle_of(epoch, epochs):
+    """The cycle of an epoch, the epoch's place in it and the number of its epochs."""
+    first = round(CYCLES[0].share * epochs)
+    if epoch < first:
+        return CYCLES[0], epoch, first
+    return CYCLES[1], epoch - first, epochs - first
+
+
+def batches(data, generator, strength):
+    """One pass over the faces: pictures, emotion targets of the faces, which come first, and their number."""
     order = torch.randperm(len(data["faces"]), generator=generator)
     for start in range(0, len(order) - FACES // 2, FACES):
         chosen = order[start : start + FACES]
@@ -111,7 +143,7 @@ def batches(data, generator):
         pick = lambda name, n: data[name][torch.randint(len(data[name]), (n,), generator=generator)]
         pixels = torch.cat(
             [
-                augment.faces(faces, generator),
+                augment.faces(faces, generator, strength),
                 augment.scenes(pick("scenes", SCENES), generator),
                 augment.scenes(pick("photographs", PHOTOGRAPHS), generator),
                 augment.spoiled_faces(pick("faces", SPOILED), generator),
@@ -140,14 +172,15 @@ def train_epoch(model, average, optimizer, data, args, epoch):
     """One epoch; returns the mean loss."""
     generator = torch.Generator().manual_seed(args.seed * 100_003 + epoch)
     torch.manual_seed(args.seed * 100_003 + epoch)
+    cycle, place, length = cycle_of(epoch, args.epochs)
     per_epoch = math.ceil((len(data["faces"]) - FACES // 2) / FACES)
     model.train()
     total = 0.0
-    for i, (pixels, targets, faces) in enumerate(batches(data, generator)):
-        step = epoch * per_epoch + i
+    for i, (pixels, targets, faces) in enumerate(batches(data, generator, cycle.strength)):
+        step = place * per_epoch + i
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, per_epoch * args.epochs, args.peak)
-        if epoch < SMALL_SHARE * args.epochs:
+            group["lr"] = learning_rate(step, per_epoch * length, cycle.peak)
+        if place < cycle.small * length:
             pixels = F.interpolate(pixels, SMALL_SIDE, mode="bilinear", antialias=True)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
@@ -175,45 +208,61 @@ def write_atomically(path, write):
     os.replace(partial, path)
 
 
-def optimizer_of(model, rate):
+def optimizer_of(model, cycle):
     """SGD with Nesterov momentum; weight decay on convolution and linear weights only."""
     weights = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": 5e-4}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+    groups = [{"params": weights, "weight_decay": cycle.decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=cycle.peak, momentum=0.9, nesterov=True)
+
+
+def start_cycle(cycle, labels, best):
+    """Network, its running average and optimizer at the start of a cycle, from the best weights before."""
+    if best is None:
+        model = FaceNet(labels, cycle.grown)
+    else:
+        before = FaceNet(labels, grown=False)
+        before.load_state_dict(best)
+        model = before.grow()
+    model = model.to(memory_format=torch.channels_last)
+    average = copy.deepcopy(model)
+    return model, average, optimizer_of(model, cycle)
 
 
 def fit(args, data):
     """Train with a checkpoint after each epoch; returns the best averaged model and the history."""
-    torch.manual_seed(args.seed)
-    model = FaceNet(len(data["labels"])).to(memory_format=torch.channels_last)
-    average = FaceNet(len(data["labels"])).to(memory_format=torch.channels_last)
-    average.load_state_dict(model.state_dict())
-    optimizer = optimizer_of(model, args.peak)
-    checkpoint, history, best, first = args.out / "checkpoint.pt", [], None, 0
-    settings = {"epochs": args.epochs, "seed": args.seed, "peak": args.peak, "labels": data["labels"], "digests": data["digests"]}
+    checkpoint, history, best, state = args.out / "checkpoint.pt", [], None, None
+    settings = {"epochs": args.epochs, "seed": args.seed, "labels": data["labels"], "digests": data["digests"]}
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         if state["settings"] != settings:
             raise SystemExit(f"{checkpoint}: from other settings or data; remove it to start again")
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        history, best, first = state["history"], state["best"], len(state["history"])
+        history, best = state["history"], state["best"]
     judged = data["held_judged"]
     truth = data["held_targets"].argmax(1)[judged]
-    for epoch in range(first, args.epochs):
+    held = data["held"].contiguous(memory_format=torch.channels_last)
+    model = average = optimizer = None
+    for epoch in range(len(history), args.epochs):
+        cycle, place, _length = cycle_of(epoch, args.epochs)
+        if place == 0 or model is None:
+            torch.manual_seed(args.seed)
+            model, average, optimizer = start_cycle(cycle, len(data["labels"]), best if cycle.grown and place == 0 else None)
+        if state is not None and place > 0:
+            model.load_state_dict(state["model"])
+            average.load_state_dict(state["average"])
+            optimizer.load_state_dict(state["optimizer"])
+        state = None
         started = time.time()
         loss = train_epoch(model, average, optimizer, data, args, epoch)
         with torch.autocast("cpu", torch.bfloat16):
-            emotion, face = predict(average, data["held"].contiguous(memory_format=torch.channels_last))
+            emotion, face = predict(average, held)
         accuracy = (emotion[judged].argmax(1) == truth).float().mean().item()
         nll = F.cross_entropy(emotion, data["held_targets"]).item()
         history.append({"epoch": epoch + 1, "loss": loss, "tenth_accuracy": accuracy, "tenth_cross_entropy": nll, "seconds": time.time() - started})
-        if best is None or accuracy >= max(h["tenth_accuracy"] for h in history):
+        if accuracy >= max(h["tenth_accuracy"] for h in history[epoch - place :]):
             best = {k: v.clone() for k, v in average.state_dict().items()}
         print(f"epoch {epoch + 1}/{args.epochs}  loss {loss:.4f}  tenth accuracy {accuracy:.4f}  cross-entropy {nll:.4f}  {history[-1]['seconds']:.1f} s", flush=True)
-        state = {
+        saved = {
             "settings": settings,
             "model": model.state_dict(),
             "average": average.state_dict(),
@@ -221,7 +270,8 @@ def fit(args, data):
             "history": history,
             "best": best,
         }
-        write_atomically(checkpoint, lambda path: torch.save(state, path))
+        write_atomically(checkpoint, lambda path: torch.save(saved, path))
+    average = FaceNet(len(data["labels"]))
     average.load_state_dict(best)
     return average, history
 
@@ -257,7 +307,7 @@ def main():
         parameters=parameters,
         macs=macs,
         graph_sha256=dataset.sha256_file(graph),
-        settings={"epochs": args.epochs, "peak": args.peak, "seed": args.seed, "threads": args.threads},
+        settings={"epochs": args.epochs, "cycles": [asdict(cycle) for cycle in CYCLES], "seed": args.seed, "threads": args.threads},
         training_seconds=sum(h["seconds"] for h in history),
         history=history,
         data_sha256=data["digests"],
