@@ -427,22 +427,24 @@ fn nothing_of_a_recurrence_inside_the_graph_stays_for_the_next_run() {
         ],
     );
     for backend in backends() {
-        let mut session = load(&*backend, "gru", std::slice::from_ref(&spec))
-            .session()
-            .unwrap();
-        let case = &answers("gru")[0];
-        for _ in 0..3 {
-            let mut last = [0.0; 3];
-            let x = floats(case, "x");
-            let x = [TensorView::f32("x", &[4, 1, 2], &x)];
-            session
-                .run(
-                    "main",
-                    &x,
-                    &mut [TensorViewMut::f32("last", &[1, 1, 3], &mut last)],
-                )
+        for name in ["gru", "gru_linear"] {
+            let mut session = load(&*backend, name, std::slice::from_ref(&spec))
+                .session()
                 .unwrap();
-            close(&last, &floats(case, "last"));
+            let case = &answers(name)[0];
+            for _ in 0..3 {
+                let mut last = [0.0; 3];
+                let x = floats(case, "x");
+                let x = [TensorView::f32("x", &[4, 1, 2], &x)];
+                session
+                    .run(
+                        "main",
+                        &x,
+                        &mut [TensorViewMut::f32("last", &[1, 1, 3], &mut last)],
+                    )
+                    .unwrap();
+                close(&last, &floats(case, "last"));
+            }
         }
     }
 }

@@ -138,18 +138,19 @@ def encode():
     return cases
 
 
-def gru():
+def gru(name, linear_before_reset):
     """A whole recurrence inside the graph: nothing of it may stay in the engine for the next run."""
-    nodes = [helper.make_node("GRU", ["x", "w", "r"], ["", "last"], name="gru", hidden_size=3)]
+    attributes = {"hidden_size": 3, "linear_before_reset": linear_before_reset}
+    nodes = [helper.make_node("GRU", ["x", "w", "r"], ["", "last"], name="gru", **attributes)]
     save(
-        "gru",
+        name,
         nodes,
         [value("x", TensorProto.FLOAT, [4, 1, 2])],
         [value("last", TensorProto.FLOAT, [1, 1, 3])],
         [single("w", 1, 9, 2), single("r", 1, 9, 3)],
     )
     x = random.standard_normal((4, 1, 2)).astype(np.float32)
-    (last,) = session("gru").run(["last"], {"x": x})
+    (last,) = session(name).run(["last"], {"x": x})
     return [{"x": flat(x), "last": flat(last)}]
 
 
@@ -168,7 +169,9 @@ def flat(array):
 
 
 def main():
-    answers = {"two_inputs": two_inputs(), "step": step(), "encode": encode(), "gru": gru()}
+    answers = {"two_inputs": two_inputs(), "step": step(), "encode": encode()}
+    answers["gru"] = gru("gru", 0)
+    answers["gru_linear"] = gru("gru_linear", 1)
     missing_operator()
     with open("answers.json", "w") as file:
         json.dump(answers, file, indent=1)
