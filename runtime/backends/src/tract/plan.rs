@@ -9,10 +9,9 @@ use tract_onnx::prelude::{
     TractResult, TypedModel, TypedSimplePlan,
 };
 use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::DimLike;
 use tract_onnx::tract_hir::tract_core::ops::gru_seq::GruSeq;
 use tract_onnx::tract_hir::tract_core::ops::scan::Scan;
-
-use tract_onnx::tract_hir::internal::DimLike;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tract::elements::datum_type;
