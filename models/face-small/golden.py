@@ -40,7 +40,8 @@ def choose(shared, seed):
         ("samples", "*.png", SAMPLES, "exact"),
         ("photos", "*.jpg", PHOTOGRAPHS, "jpeg"),
     ):
-        files = sorted((faces / folder).glob(pattern))
+        # Some of the photographs are WebP files whatever their name says.
+        files = [f for f in sorted((faces / folder).glob(pattern)) if f.read_bytes()[:4] != b"RIFF"]
         chosen += [(files[i], "whole", kind) for i in sorted(rng.choice(len(files), count, replace=False))]
     return chosen
 

@@ -16,7 +16,8 @@ pub fn bundle(name: &str) -> PathBuf {
 ///
 /// `LIMBIC_SHARED` names another folder than `../shared/data`.
 pub fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("LIMBIC_SHARED").map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let folder =
+        std::env::var_os("LIMBIC_SHARED").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     if folder.is_dir() {
         return Some(folder);
     }

@@ -41,7 +41,12 @@ fn face_small_answers_as_pytorch_does() {
             Some(region) => region.split(',').map(|n| n.parse().unwrap()).collect(),
         };
         let face = match numbers.as_slice() {
-            [x, y, w, h] => Face::At(Region { x: *x, y: *y, w: *w as u32, h: *h as u32 }),
+            [x, y, w, h] => Face::At(Region {
+                x: *x,
+                y: *y,
+                w: *w as u32,
+                h: *h as u32,
+            }),
             _ => Face::Whole,
         };
         vec![recognizer.image(picture.view(), face).unwrap()]
@@ -56,11 +61,17 @@ fn text_small_answers_as_pytorch_does() {
         let lines = files.entry(file.to_owned()).or_insert_with(|| {
             let mut content = String::new();
             let packed = std::fs::File::open(folder.join(file)).unwrap();
-            flate2::read::GzDecoder::new(packed).read_to_string(&mut content).unwrap();
+            flate2::read::GzDecoder::new(packed)
+                .read_to_string(&mut content)
+                .unwrap();
             content.split('\n').map(str::to_owned).collect()
         });
         let columns: Vec<&str> = lines[line.parse::<usize>().unwrap()].split('\t').collect();
-        let content = if file.contains("imdb") { columns[columns.len() - 1] } else { columns[0] };
+        let content = if file.contains("imdb") {
+            columns[columns.len() - 1]
+        } else {
+            columns[0]
+        };
         assert_digest(item, content.as_bytes());
         vec![recognizer.text(content).unwrap()]
     });
@@ -73,8 +84,9 @@ fn speech_small_answers_as_pytorch_does() {
         assert_digest(item, &std::fs::read(&path).unwrap());
         let mut reader = AudioReader::open(&path).unwrap();
         let origin = Origin::named("reference").on(Clock::Stream);
-        let mut session =
-            recognizer.audio_stream(&origin, reader.sample_rate_hz(), reader.channels()).unwrap();
+        let mut session = recognizer
+            .audio_stream(&origin, reader.sample_rate_hz(), reader.channels())
+            .unwrap();
         let (mut samples, mut answers) = (Vec::new(), Vec::new());
         while reader.next_chunk(&mut samples).unwrap().is_some() {
             answers.extend(recognizer.push(&mut session, &samples).unwrap());
@@ -90,13 +102,18 @@ fn speech_small_answers_as_pytorch_does() {
 /// a window and then one for the whole.
 fn check(name: &str, mut answer: impl FnMut(&mut Recognizer, &Path, &Value) -> Vec<Answer>) {
     let Some(folder) = shared() else { return };
-    let reference: Value =
-        serde_json::from_slice(&std::fs::read(root().join("models").join(name).join("reference.json")).unwrap())
-            .unwrap();
+    let reference: Value = serde_json::from_slice(
+        &std::fs::read(root().join("models").join(name).join("reference.json")).unwrap(),
+    )
+    .unwrap();
     let opened = limbic::Bundle::open(&bundle(name)).unwrap();
     let graph = opened.entry("graph.onnx").unwrap();
     let digest = hex(&Sha256::digest(graph));
-    assert_eq!(text(&reference, "weights_sha256"), digest, "the reference was made with other weights");
+    assert_eq!(
+        text(&reference, "weights_sha256"),
+        digest,
+        "the reference was made with other weights"
+    );
     let mut recognizer = Recognizer::open(bundle(name)).unwrap();
     let mut sets: HashMap<String, Seen> = HashMap::new();
     for item in reference["items"].as_array().unwrap() {
@@ -104,10 +121,18 @@ fn check(name: &str, mut answer: impl FnMut(&mut Recognizer, &Path, &Value) -> V
         seen.items += 1;
         let mut answers = answer(&mut recognizer, &folder, item);
         let whole = answers.pop().unwrap();
-        let refused = answers.iter().filter(|answer| matches!(answer.event, Event::NoAnswer(_))).count();
+        let refused = answers
+            .iter()
+            .filter(|answer| matches!(answer.event, Event::NoAnswer(_)))
+            .count();
         seen.gated += refused;
         if let Some(windows) = item.get("windows").and_then(Value::as_array) {
-            assert_eq!(windows.len(), answers.len(), "{}: number of windows", text(item, "source"));
+            assert_eq!(
+                windows.len(),
+                answers.len(),
+                "{}: number of windows",
+                text(item, "source")
+            );
             for (window, answer) in windows.iter().zip(&answers) {
                 compare(seen, item, window, &answer.event);
             }
@@ -125,23 +150,37 @@ fn check(name: &str, mut answer: impl FnMut(&mut Recognizer, &Path, &Value) -> V
     }
     let exact = &sets["exact"];
     assert!(exact.items >= LEAST_EXACT, "{} exact inputs", exact.items);
-    assert!(exact.gated * 10 <= exact.items, "{} windows of {} inputs were refused", exact.gated, exact.items);
-    assert!(exact.largest <= EXACT_TOLERANCE, "largest difference {}", exact.largest);
+    assert!(
+        exact.gated * 10 <= exact.items,
+        "{} windows of {} inputs were refused",
+        exact.gated,
+        exact.items
+    );
+    assert!(
+        exact.largest <= EXACT_TOLERANCE,
+        "largest difference {}",
+        exact.largest
+    );
     assert!(exact.tops_differ.is_empty(), "{:?}", exact.tops_differ);
 }
 
 fn compare(seen: &mut Seen, item: &Value, outputs: &Value, event: &Event) {
     let Event::Observation(event) = event else { return };
     for head in &event.heads {
-        let expected: Vec<f64> =
-            outputs[&head.head].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+        let expected: Vec<f64> = outputs[&head.head]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|value| value.as_f64().unwrap())
+            .collect();
         let found: Vec<f64> = head.labels.iter().map(|label| label.probability).collect();
         assert_eq!(expected.len(), found.len(), "{}", head.head);
         for (expected, found) in expected.iter().zip(&found) {
             seen.largest = seen.largest.max((expected - found).abs());
         }
         if top(&expected) != top(&found) {
-            seen.tops_differ.push(format!("{} {}", text(item, "source"), head.head));
+            seen.tops_differ
+                .push(format!("{} {}", text(item, "source"), head.head));
         }
     }
 }
@@ -152,7 +191,12 @@ fn top(values: &[f64]) -> usize {
 }
 
 fn assert_digest(item: &Value, bytes: &[u8]) {
-    assert_eq!(text(item, "sha256"), hex(&Sha256::digest(bytes)), "{}", text(item, "source"));
+    assert_eq!(
+        text(item, "sha256"),
+        hex(&Sha256::digest(bytes)),
+        "{}",
+        text(item, "source")
+    );
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -160,5 +204,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no text {key} in {value}"))
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text {key} in {value}"))
 }

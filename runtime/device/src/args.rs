@@ -62,8 +62,14 @@ pub struct Options {
 
 /// Reads the command line.
 pub fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
-    let mut options =
-        Options { inputs: Vec::new(), bundles: Vec::new(), backend: None, paced: true, fuse_ms: 5000, verbose: 0 };
+    let mut options = Options {
+        inputs: Vec::new(),
+        bundles: Vec::new(),
+        backend: None,
+        paced: true,
+        fuse_ms: 5000,
+        verbose: 0,
+    };
     let mut run = false;
     while let Some(arg) = parser.next()? {
         match arg {
@@ -72,7 +78,9 @@ pub fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Short('v') | Arg::Long("verbose") => options.verbose = options.verbose.saturating_add(1),
             Arg::Short('i') | Arg::Long("input") => {
                 let uri = parser.value()?.string()?;
-                options.inputs.push(InputUri::parse(&uri).map_err(|error| lexopt::Error::Custom(error.into()))?);
+                options
+                    .inputs
+                    .push(InputUri::parse(&uri).map_err(|error| lexopt::Error::Custom(error.into()))?);
             }
             Arg::Short('b') | Arg::Long("bundle") => options.bundles.push(parser.value()?.into()),
             Arg::Long("backend") => options.backend = Some(parser.value()?.string()?),
@@ -108,7 +116,9 @@ mod tests {
 
     #[test]
     fn run_without_inputs_reads_lines() {
-        let Ok(Command::Run(options)) = parsed(&["run", "-b", "a.limbic", "--pace=fast"]) else { panic!("run") };
+        let Ok(Command::Run(options)) = parsed(&["run", "-b", "a.limbic", "--pace=fast"]) else {
+            panic!("run")
+        };
         assert_eq!(options.inputs, [InputUri::StandardInput]);
         assert!(!options.paced);
         assert_eq!(options.bundles, [PathBuf::from("a.limbic")]);
@@ -130,7 +140,15 @@ mod tests {
 
     #[test]
     fn help_names_every_option() {
-        for option in ["--input", "--bundle", "--backend", "--pace", "--fuse-ms", "--verbose", "--version"] {
+        for option in [
+            "--input",
+            "--bundle",
+            "--backend",
+            "--pace",
+            "--fuse-ms",
+            "--verbose",
+            "--version",
+        ] {
             assert!(HELP.contains(option), "{option}");
         }
     }

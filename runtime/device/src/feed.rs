@@ -23,7 +23,7 @@ pub fn feed(
     let mut piece = Captured::default();
     let mut session: Option<AudioSession> = None;
     let mut reported = Dropped::default();
-    let outcome = loop {
+    let outcome: Result<()> = loop {
         if stop.load(Ordering::Relaxed) {
             break Ok(());
         }
@@ -41,15 +41,25 @@ pub fn feed(
         match &piece.content {
             Content::Nothing => {}
             Content::Text(text) => send(answers, recognizer.text_from(&origin, text)?),
-            Content::Image(picture) => send(answers, recognizer.image_from(&origin, picture.view(), Face::Assumed)?),
-            Content::Audio { samples, sample_rate_hz, channels } => {
+            Content::Image(picture) => send(
+                answers,
+                recognizer.image_from(&origin, picture.view(), Face::Assumed)?,
+            ),
+            Content::Audio {
+                samples,
+                sample_rate_hz,
+                channels,
+            } => {
                 let open = match &mut session {
                     Some(open) => open,
                     None => session.insert(recognizer.audio_stream(&origin, *sample_rate_hz, *channels)?),
                 };
                 open.add_dropped_samples(piece.dropped.audio_frames - reported.audio_frames);
                 if piece.dropped.audio_xruns > reported.audio_xruns {
-                    log::warn!("{name}: the sound driver lost sound {} times", piece.dropped.audio_xruns);
+                    log::warn!(
+                        "{name}: the sound driver lost sound {} times",
+                        piece.dropped.audio_xruns
+                    );
                 }
                 for answer in recognizer.push(open, samples)? {
                     send(answers, answer);

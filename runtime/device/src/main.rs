@@ -24,11 +24,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Version => {
-            let features: Vec<&str> =
-                [("mic", cfg!(feature = "mic")), ("camera", cfg!(feature = "camera"))]
-                    .into_iter()
-                    .filter_map(|(name, on)| on.then_some(name))
-                    .collect();
+            let features: Vec<&str> = [
+                ("mic", cfg!(feature = "mic")),
+                ("camera", cfg!(feature = "camera")),
+            ]
+            .into_iter()
+            .filter_map(|(name, on)| on.then_some(name))
+            .collect();
             println!(
                 "limbicd {}\nfeatures: {}\nbackends: {}",
                 env!("CARGO_PKG_VERSION"),
@@ -38,9 +40,21 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Run(options) => {
-            let others = if options.verbose > 1 { log::LevelFilter::Debug } else { log::LevelFilter::Warn };
-            let own = if options.verbose > 0 { log::LevelFilter::Info.max(others) } else { others };
-            env_logger::Builder::new().filter_level(others).filter_module("limbic", own).format_timestamp(None).init();
+            let others = if options.verbose > 1 {
+                log::LevelFilter::Debug
+            } else {
+                log::LevelFilter::Warn
+            };
+            let own = if options.verbose > 0 {
+                log::LevelFilter::Info.max(others)
+            } else {
+                others
+            };
+            env_logger::Builder::new()
+                .filter_level(others)
+                .filter_module("limbic", own)
+                .format_timestamp(None)
+                .init();
             match run::run(&options) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {

@@ -1,9 +1,9 @@
 //! `limbicd run`: every input on a thread of its own, events on stdout.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -22,7 +22,11 @@ pub fn run(options: &Options) -> Result<()> {
             .context("can't listen for signals")?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("can't listen for signals")?;
     }
-    let files = if options.bundles.is_empty() { bundles::find()? } else { options.bundles.clone() };
+    let files = if options.bundles.is_empty() {
+        bundles::find()?
+    } else {
+        options.bundles.clone()
+    };
     // Everything is opened before anything is answered: a wrong bundle or a missing microphone must not show up late.
     let mut feeds = Vec::new();
     for uri in &options.inputs {
@@ -54,7 +58,9 @@ pub fn run(options: &Options) -> Result<()> {
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 // A thread that reads stdin sits in a system call that no flag ends; it holds nothing to finish.
-                let busy = threads.iter().any(|(thread, stdin)| !stdin && !thread.is_finished());
+                let busy = threads
+                    .iter()
+                    .any(|(thread, stdin)| !stdin && !thread.is_finished());
                 if stop.load(Ordering::Relaxed) && !busy {
                     break;
                 }
@@ -75,7 +81,11 @@ pub fn run(options: &Options) -> Result<()> {
             Err(_) => failures.push("an input's thread died".to_owned()),
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(anyhow!(failures.join("; "))) }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(anyhow!(failures.join("; ")))
+    }
 }
 
 /// Opens the bundle for a sense out of several.
@@ -116,7 +126,11 @@ struct Sink {
 
 impl Sink {
     fn new(fuse_ms: u64) -> Self {
-        Self { next_seq: 0, horizon: Duration::from_millis(fuse_ms), newest: Vec::new() }
+        Self {
+            next_seq: 0,
+            horizon: Duration::from_millis(fuse_ms),
+            newest: Vec::new(),
+        }
     }
 
     fn take(&mut self, mut answer: Answer) -> Result<()> {
@@ -136,7 +150,8 @@ impl Sink {
         }
         let now = Instant::now();
         let horizon = self.horizon;
-        self.newest.retain(|(other, at, _)| *other != sense && now.duration_since(*at) <= horizon);
+        self.newest
+            .retain(|(other, at, _)| *other != sense && now.duration_since(*at) <= horizon);
         self.newest.push((sense, now, answer));
         if self.newest.len() > 1 {
             let answers: Vec<&Answer> = self.newest.iter().map(|(_, _, answer)| answer).collect();
@@ -151,6 +166,8 @@ impl Sink {
         self.next_seq += 1;
         let mut stdout = std::io::stdout().lock();
         // A reader that went away is no reason for a message; the next write ends the run.
-        writeln!(stdout, "{}", serde_json::to_string(event)?).and_then(|()| stdout.flush()).context("can't write events")
+        writeln!(stdout, "{}", serde_json::to_string(event)?)
+            .and_then(|()| stdout.flush())
+            .context("can't write events")
     }
 }

@@ -1,8 +1,8 @@
 //! From predictions to events.
 
 use limbic_affect::{
-    BundleRef, Clock, Dropped, Event, HeadAnswer, NoAnswer, NoAnswerReason, Observation, Opinion, Prediction, Region,
-    SchemaVersion, Scope, SentimentAnswer, Truncated, observed_common,
+    BundleRef, Clock, Dropped, Event, HeadAnswer, NoAnswer, NoAnswerReason, Observation, Opinion, Prediction,
+    Region, SchemaVersion, Scope, SentimentAnswer, Truncated, observed_common,
 };
 use limbic_bundle::Gate;
 
@@ -90,7 +90,10 @@ impl<'a> Context<'a> {
             return (None, None);
         }
         let (start, end) = self.span_ms.unwrap_or((0, 0));
-        (Some(self.origin.start_ms + start), Some(self.origin.start_ms + end))
+        (
+            Some(self.origin.start_ms + start),
+            Some(self.origin.start_ms + end),
+        )
     }
 
     fn dropped(&self) -> Option<Dropped> {
@@ -100,7 +103,9 @@ impl<'a> Context<'a> {
     }
 
     fn truncated(&self) -> Option<Truncated> {
-        (self.truncated > 0).then_some(Truncated { tokens: self.truncated })
+        (self.truncated > 0).then_some(Truncated {
+            tokens: self.truncated,
+        })
     }
 
     fn replaced(&self) -> Option<u64> {
@@ -113,8 +118,10 @@ pub(crate) fn answer(model: &Model, context: &Context<'_>, predictions: Vec<Pred
     if let Some((reason, detail)) = closed_gate(model, &predictions) {
         return no_answer(model, context, reason, detail, true);
     }
-    let answering: Vec<Prediction> =
-        predictions.into_iter().filter(|prediction| !model.manifest().head_is_gate(prediction.head())).collect();
+    let answering: Vec<Prediction> = predictions
+        .into_iter()
+        .filter(|prediction| !model.manifest().head_is_gate(prediction.head()))
+        .collect();
     if !answering.is_empty() && answering.iter().all(Prediction::abstained) {
         let details: Vec<String> = answering
             .iter()
@@ -127,7 +134,13 @@ pub(crate) fn answer(model: &Model, context: &Context<'_>, predictions: Vec<Pred
                 )
             })
             .collect();
-        return no_answer(model, context, NoAnswerReason::BelowThreshold, details.join("; "), true);
+        return no_answer(
+            model,
+            context,
+            NoAnswerReason::BelowThreshold,
+            details.join("; "),
+            true,
+        );
     }
     let common = observed_common(&answering);
     let (start_ms, end_ms) = context.times();
@@ -189,21 +202,41 @@ pub(crate) fn no_answer(
         resampled_from_hz: context.resampled_from_hz,
         elapsed_ms: Some(context.elapsed_ms),
     }));
-    Answer { event, opinions: Vec::new() }
+    Answer {
+        event,
+        opinions: Vec::new(),
+    }
 }
 
 fn bundle_ref(model: &Model) -> BundleRef {
-    BundleRef { name: model.manifest().name.clone(), identity: model.bundle().identity().to_owned() }
+    BundleRef {
+        name: model.manifest().name.clone(),
+        identity: model.bundle().identity().to_owned(),
+    }
 }
 
 /// The first gate on a head that closes, with the numbers that closed it.
 fn closed_gate(model: &Model, predictions: &[Prediction]) -> Option<(NoAnswerReason, String)> {
     model.manifest().gates.iter().find_map(|gate| {
-        let Gate::HeadProbability { head, label, min_probability, reason } = gate else { return None };
+        let Gate::HeadProbability {
+            head,
+            label,
+            min_probability,
+            reason,
+        } = gate
+        else {
+            return None;
+        };
         let prediction = predictions.iter().find(|prediction| prediction.head() == head)?;
-        let probability = *prediction.probabilities().get(prediction.space().index_of(label)?)?;
+        let probability = *prediction
+            .probabilities()
+            .get(prediction.space().index_of(label)?)?;
         let least = f64::from(*min_probability);
-        (probability < least)
-            .then(|| (*reason, format!("{head}: {label} {probability:.3}, at least {least:.3} is needed")))
+        (probability < least).then(|| {
+            (
+                *reason,
+                format!("{head}: {label} {probability:.3}, at least {least:.3} is needed"),
+            )
+        })
     })
 }

@@ -19,7 +19,10 @@ use crate::recognizer::millis_since;
 /// [`ErrorKind::Head`](crate::ErrorKind::Head) when none of them has an answer.
 pub fn fuse(answers: &[&Answer], params: &FusionParams) -> Result<Answer> {
     let begin = Instant::now();
-    let opinions: Vec<_> = answers.iter().flat_map(|answer| answer.opinions.iter().cloned()).collect();
+    let opinions: Vec<_> = answers
+        .iter()
+        .flat_map(|answer| answer.opinions.iter().cloned())
+        .collect();
     let fused = limbic_affect::fuse(&opinions, params).map_err(Error::head)?;
     let mut event = FusedEvent {
         schema: SchemaVersion,
@@ -33,7 +36,9 @@ pub fn fuse(answers: &[&Answer], params: &FusionParams) -> Result<Answer> {
         common: fused.common.into(),
         top: fused.top.map(|(emotion, _)| emotion),
         probability: fused.top.map(|(_, probability)| probability),
-        sentiment: fused.sentiment.map(|(label, probability)| SentimentAnswer { label, probability }),
+        sentiment: fused
+            .sentiment
+            .map(|(label, probability)| SentimentAnswer { label, probability }),
         elapsed_ms: None,
     };
     let mut spans = Vec::new();
@@ -58,5 +63,8 @@ pub fn fuse(answers: &[&Answer], params: &FusionParams) -> Result<Answer> {
         event.end_ms = spans.iter().filter_map(|(_, _, end)| *end).max();
     }
     event.elapsed_ms = Some(millis_since(begin));
-    Ok(Answer { event: Event::Fused(Box::new(event)), opinions: Vec::new() })
+    Ok(Answer {
+        event: Event::Fused(Box::new(event)),
+        opinions: Vec::new(),
+    })
 }

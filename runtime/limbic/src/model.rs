@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use limbic_affect::{Head, LabelSpaces, LogitPool, NoAnswerReason, Prediction, Sense};
 use limbic_backends::{Program, ProgramSource, Session, TensorView, TensorViewMut};
-use limbic_bundle::{Bundle, Dtype, Gate, Manifest, Modality, Package, Role, Signature, Stage, Variant};
+use limbic_bundle::{Bundle, Dtype, Gate, Manifest, Modality, Role, Signature, Stage, Variant};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -59,16 +59,31 @@ impl Model {
             let Some(entry) = variant.entries.iter().find(|entry| entry.program == spec.name) else {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("bundle {}: variant {} has no entry for program {}", manifest.name, variant.name, spec.name),
+                    format!(
+                        "bundle {}: variant {} has no entry for program {}",
+                        manifest.name, variant.name, spec.name
+                    ),
                 ));
             };
             let signatures = spec.concrete();
             let bytes = bundle.entry(&entry.path).map_err(Error::bundle)?;
             let program = engine
-                .load(&ProgramSource { name: &spec.name, format: entry.format, bytes, signatures: &signatures })
+                .load(&ProgramSource {
+                    name: &spec.name,
+                    format: entry.format,
+                    bytes,
+                    signatures: &signatures,
+                })
                 .map_err(Error::backend)?;
             let session = program.session().map_err(Error::backend)?;
-            programs.insert(spec.name.clone(), Loaded { signatures, program, session });
+            programs.insert(
+                spec.name.clone(),
+                Loaded {
+                    signatures,
+                    program,
+                    session,
+                },
+            );
         }
         let spaces = LabelSpaces::with_own(&manifest.label_spaces).map_err(Error::head)?;
         let heads = manifest
@@ -84,7 +99,14 @@ impl Model {
             variant.name
         );
         let backend = variant.backend.clone();
-        Ok(Self { sense, backend, pipeline, programs, heads, bundle })
+        Ok(Self {
+            sense,
+            backend,
+            pipeline,
+            programs,
+            heads,
+            bundle,
+        })
     }
 
     pub(crate) fn bundle(&self) -> &Bundle {
@@ -95,13 +117,12 @@ impl Model {
         self.bundle.manifest()
     }
 
-    pub(crate) fn heads(&self) -> &[Head] {
-        &self.heads
-    }
-
     /// Where each program runs, for people.
     pub(crate) fn placements(&self) -> Vec<(String, String)> {
-        self.programs.iter().map(|(name, loaded)| (name.clone(), format!("{:?}", loaded.program.placement()))).collect()
+        self.programs
+            .iter()
+            .map(|(name, loaded)| (name.clone(), format!("{:?}", loaded.program.placement())))
+            .collect()
     }
 
     /// Lengths that the symbol of a token tensor is compiled for, ascending; empty when any length runs.
@@ -120,9 +141,18 @@ impl Model {
     /// Runs the stages on one item and gives the logits of every head.
     pub(crate) fn run(&mut self, mut values: BTreeMap<String, Value>) -> Result<Logits> {
         for stage in &self.bundle.manifest().stages {
-            if let Stage::Program { program, signature, inputs, outputs } = stage {
+            if let Stage::Program {
+                program,
+                signature,
+                inputs,
+                outputs,
+            } = stage
+            {
                 let Some(loaded) = self.programs.get_mut(program) else {
-                    return Err(Error::new(ErrorKind::Unsupported, format!("no program {program}")));
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        format!("no program {program}"),
+                    ));
                 };
                 run_program(loaded, signature, inputs, outputs, &mut values)?;
             }
@@ -135,7 +165,10 @@ impl Model {
                 Some(Data::F32(logits)) => Ok(logits.clone()),
                 _ => Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("head {}: no stage makes the float tensor {}", head.name, head.tensor),
+                    format!(
+                        "head {}: no stage makes the float tensor {}",
+                        head.name, head.tensor
+                    ),
                 )),
             })
             .collect()
@@ -144,8 +177,15 @@ impl Model {
     /// An empty pool for each head.
     pub(crate) fn pools(&self) -> Vec<LogitPool> {
         // A single window is its own mean.
-        let rule = self.manifest().pooling.rule().unwrap_or(limbic_affect::Pooling::MeanLogits);
-        self.heads.iter().map(|head| LogitPool::new(rule, head.width())).collect()
+        let rule = self
+            .manifest()
+            .pooling
+            .rule()
+            .unwrap_or(limbic_affect::Pooling::MeanLogits);
+        self.heads
+            .iter()
+            .map(|head| LogitPool::new(rule, head.width()))
+            .collect()
     }
 
     /// Answers of every head from their pools.
@@ -153,13 +193,20 @@ impl Model {
         self.heads
             .iter()
             .zip(pools)
-            .map(|(head, pool)| head.predict(&pool.mean().map_err(Error::head)?).map_err(Error::head))
+            .map(|(head, pool)| {
+                head.predict(&pool.mean().map_err(Error::head)?)
+                    .map_err(Error::head)
+            })
             .collect()
     }
 
     /// Answers of every head from one item's logits.
     pub(crate) fn predict_one(&self, logits: &Logits) -> Result<Vec<Prediction>> {
-        self.heads.iter().zip(logits).map(|(head, logits)| head.predict(logits).map_err(Error::head)).collect()
+        self.heads
+            .iter()
+            .zip(logits)
+            .map(|(head, logits)| head.predict(logits).map_err(Error::head))
+            .collect()
     }
 
     /// Largest share of unknown words that is still answered, and the reason given beyond it.
@@ -194,13 +241,20 @@ fn choose_variant<'a>(manifest: &'a Manifest, backend: Option<&str>) -> Result<&
             None => compiled.contains(&variant.backend.as_str()),
         })
         .ok_or_else(|| {
-            let has: Vec<String> = manifest.variants.iter().map(|v| format!("{} ({})", v.name, v.backend)).collect();
+            let has: Vec<String> = manifest
+                .variants
+                .iter()
+                .map(|v| format!("{} ({})", v.name, v.backend))
+                .collect();
             Error::new(
                 ErrorKind::Backend,
                 format!(
                     "bundle {}: no variant for {}; it has {}",
                     manifest.name,
-                    backend.map_or_else(|| format!("the compiled-in backends {}", compiled.join(", ")), str::to_owned),
+                    backend.map_or_else(
+                        || format!("the compiled-in backends {}", compiled.join(", ")),
+                        str::to_owned
+                    ),
                     has.join(", ")
                 ),
             )
@@ -214,13 +268,18 @@ fn run_program(
     outputs: &BTreeMap<String, String>,
     values: &mut BTreeMap<String, Value>,
 ) -> Result<()> {
-    let value_name = |map: &BTreeMap<String, String>, tensor: &str| map.get(tensor).map_or(tensor, String::as_str).to_owned();
+    let value_name = |map: &BTreeMap<String, String>, tensor: &str| {
+        map.get(tensor).map_or(tensor, String::as_str).to_owned()
+    };
     let chosen = choose_signature(&loaded.signatures, signature, inputs, values)?;
     let mut feeds = Vec::new();
     for spec in chosen.tensors.iter().filter(|spec| spec.role == Role::Input) {
         let name = value_name(inputs, &spec.name);
         let Some(value) = values.get(&name) else {
-            return Err(Error::new(ErrorKind::Unsupported, format!("{signature}: no stage makes its input {name}")));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{signature}: no stage makes its input {name}"),
+            ));
         };
         // Batch axes in front are the program's; the elements and their order are the same.
         let dims = spec.fixed_dims().unwrap_or_else(|| value.dims.clone());
@@ -238,25 +297,46 @@ fn run_program(
         let Some(dims) = spec.fixed_dims() else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("{}: output {} has no fixed shape: {}", chosen.name, spec.name, spec.shape()),
+                format!(
+                    "{}: output {} has no fixed shape: {}",
+                    chosen.name,
+                    spec.name,
+                    spec.shape()
+                ),
             ));
         };
         if spec.dtype != Dtype::F32 {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("{}: output {} is {}, f32 is supported", chosen.name, spec.name, spec.dtype.name()),
+                format!(
+                    "{}: output {} is {}, f32 is supported",
+                    chosen.name,
+                    spec.name,
+                    spec.dtype.name()
+                ),
             ));
         }
         let data = vec![0.0_f32; dims.iter().product()];
         results.push((spec.name.clone(), dims, data));
     }
     {
-        let mut sinks: Vec<TensorViewMut<'_>> =
-            results.iter_mut().map(|(name, dims, data)| TensorViewMut::f32(name, dims, data)).collect();
-        loaded.session.run(&chosen.name, &views, &mut sinks).map_err(Error::backend)?;
+        let mut sinks: Vec<TensorViewMut<'_>> = results
+            .iter_mut()
+            .map(|(name, dims, data)| TensorViewMut::f32(name, dims, data))
+            .collect();
+        loaded
+            .session
+            .run(&chosen.name, &views, &mut sinks)
+            .map_err(Error::backend)?;
     }
     for (name, dims, data) in results {
-        values.insert(value_name(outputs, &name), Value { dims, data: Data::F32(data) });
+        values.insert(
+            value_name(outputs, &name),
+            Value {
+                dims,
+                data: Data::F32(data),
+            },
+        );
     }
     Ok(())
 }
@@ -269,26 +349,42 @@ fn choose_signature<'a>(
     values: &BTreeMap<String, Value>,
 ) -> Result<&'a Signature> {
     let fits = |signature: &Signature| {
-        signature.tensors.iter().filter(|spec| spec.role == Role::Input).all(|spec| {
-            let name = inputs.get(&spec.name).unwrap_or(&spec.name);
-            let Some(value) = values.get(name) else { return true };
-            spec.fixed_dims()
-                .is_none_or(|dims| dims.iter().product::<usize>() == value.dims.iter().product::<usize>())
-        })
+        signature
+            .tensors
+            .iter()
+            .filter(|spec| spec.role == Role::Input)
+            .all(|spec| {
+                let name = inputs.get(&spec.name).unwrap_or(&spec.name);
+                let Some(value) = values.get(name) else {
+                    return true;
+                };
+                spec.fixed_dims()
+                    .is_none_or(|dims| dims.iter().product::<usize>() == value.dims.iter().product::<usize>())
+            })
     };
     let candidates = || signatures.iter().filter(|signature| signature.base == base);
     candidates().find(|signature| fits(signature)).ok_or_else(|| {
         let names: Vec<&str> = candidates().map(|signature| signature.name.as_str()).collect();
-        let shapes: Vec<String> = values.iter().map(|(name, value)| format!("{name} {:?}", value.dims)).collect();
+        let shapes: Vec<String> = values
+            .iter()
+            .map(|(name, value)| format!("{name} {:?}", value.dims))
+            .collect();
         Error::new(
             ErrorKind::Unsupported,
-            format!("no signature {base} fits {}; there is {}", shapes.join(", "), names.join(", ")),
+            format!(
+                "no signature {base} fits {}; there is {}",
+                shapes.join(", "),
+                names.join(", ")
+            ),
         )
     })
 }
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("name", &self.manifest().name).field("sense", &self.sense).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("name", &self.manifest().name)
+            .field("sense", &self.sense)
+            .finish_non_exhaustive()
     }
 }

@@ -111,7 +111,11 @@ impl Builder {
         }
         let fusion = self.fusion.unwrap_or_else(|| FusionParams::builtin().clone());
         fusion.check().map_err(Error::head)?;
-        Ok(Recognizer { models, fusion, next_seq: 0 })
+        Ok(Recognizer {
+            models,
+            fusion,
+            next_seq: 0,
+        })
     }
 }
 
@@ -145,7 +149,10 @@ impl Recognizer {
             .iter()
             .flat_map(|model| {
                 let name = &model.manifest().name;
-                model.placements().into_iter().map(move |(program, place)| format!("{name}/{program}: {place}"))
+                model
+                    .placements()
+                    .into_iter()
+                    .map(move |(program, place)| format!("{name}/{program}: {place}"))
             })
             .collect()
     }
@@ -165,14 +172,21 @@ impl Recognizer {
     pub fn text_from(&mut self, origin: &Origin, text: &str) -> Result<Answer> {
         let begin = Instant::now();
         let model = self.model_mut(Sense::Text)?;
-        let Pipeline::Text(pipeline) = &model.pipeline else { return Err(no_model(Sense::Text)) };
+        let Pipeline::Text(pipeline) = &model.pipeline else {
+            return Err(no_model(Sense::Text));
+        };
         let item = pipeline.run(text)?;
         let mut context = Context::item(origin);
         context.truncated = item.truncated as u64;
         if item.words == 0 || item.windows.is_empty() {
             context.elapsed_ms = millis_since(begin);
-            let answer =
-                answer::no_answer(model, &context, NoAnswerReason::TooShort, "the text has no word".into(), false);
+            let answer = answer::no_answer(
+                model,
+                &context,
+                NoAnswerReason::TooShort,
+                "the text has no word".into(),
+                false,
+            );
             return Ok(self.number(answer));
         }
         if let Some((most, reason)) = model.max_unknown_share() {
@@ -221,15 +235,22 @@ impl Recognizer {
     pub fn image_from(&mut self, origin: &Origin, picture: PictureView<'_>, face: Face) -> Result<Answer> {
         let begin = Instant::now();
         let model = self.model_mut(Sense::Image)?;
-        let Pipeline::Image(pipeline) = &model.pipeline else { return Err(no_model(Sense::Image)) };
+        let Pipeline::Image(pipeline) = &model.pipeline else {
+            return Err(no_model(Sense::Image));
+        };
         let (region, reported) = match face {
             Face::Assumed => (Region::whole(picture), EventRegion::Whole { assumed: true }),
             Face::Whole => (Region::whole(picture), EventRegion::Whole { assumed: false }),
             Face::At(region) => (region, reported_region(region, picture)?),
         };
         let tensor = pipeline.run(picture, region)?;
-        let values =
-            BTreeMap::from([(pipeline.tensor().to_owned(), Value { dims: tensor.dims, data: Data::F32(tensor.values) })]);
+        let values = BTreeMap::from([(
+            pipeline.tensor().to_owned(),
+            Value {
+                dims: tensor.dims,
+                data: Data::F32(tensor.values),
+            },
+        )]);
         let logits = model.run(values)?;
         let predictions = model.predict_one(&logits)?;
         let mut context = Context::item(origin);
@@ -290,11 +311,17 @@ impl Recognizer {
     }
 
     fn model(&self, sense: Sense) -> Result<&Model> {
-        self.models.iter().find(|model| model.sense == sense).ok_or_else(|| no_model(sense))
+        self.models
+            .iter()
+            .find(|model| model.sense == sense)
+            .ok_or_else(|| no_model(sense))
     }
 
     fn model_mut(&mut self, sense: Sense) -> Result<&mut Model> {
-        self.models.iter_mut().find(|model| model.sense == sense).ok_or_else(|| no_model(sense))
+        self.models
+            .iter_mut()
+            .find(|model| model.sense == sense)
+            .ok_or_else(|| no_model(sense))
     }
 
     fn number(&mut self, mut answer: Answer) -> Answer {
@@ -306,8 +333,14 @@ impl Recognizer {
 
 /// The tensors of a token window, padded to the smallest length that the program runs at.
 fn token_values(model: &Model, mut window: TokenWindow) -> Result<BTreeMap<String, Value>> {
-    let Pipeline::Text(pipeline) = &model.pipeline else { return Err(no_model(Sense::Text)) };
-    if let Some(length) = model.token_buckets().into_iter().find(|length| *length >= window.ids.len()) {
+    let Pipeline::Text(pipeline) = &model.pipeline else {
+        return Err(no_model(Sense::Text));
+    };
+    if let Some(length) = model
+        .token_buckets()
+        .into_iter()
+        .find(|length| *length >= window.ids.len())
+    {
         window.pad_to(length, pipeline.special());
     }
     Ok(token_tensors(pipeline, &window))
@@ -319,7 +352,10 @@ pub(crate) fn token_tensors(pipeline: &TextPipeline, window: &TokenWindow) -> BT
         dims: vec![1, elements.len()],
         data: Data::I64(elements.iter().map(|element| i64::from(*element)).collect()),
     };
-    BTreeMap::from([(ids.to_owned(), value(&window.ids)), (mask.to_owned(), value(&window.mask))])
+    BTreeMap::from([
+        (ids.to_owned(), value(&window.ids)),
+        (mask.to_owned(), value(&window.mask)),
+    ])
 }
 
 /// The part of a region that lies in the picture.
@@ -345,11 +381,19 @@ fn reported_region(region: Region, picture: PictureView<'_>) -> Result<EventRegi
             ),
         ));
     }
-    Ok(EventRegion::Box { x: pixels(left), y: pixels(top), w: pixels(right - left), h: pixels(bottom - top) })
+    Ok(EventRegion::Box {
+        x: pixels(left),
+        y: pixels(top),
+        w: pixels(right - left),
+        h: pixels(bottom - top),
+    })
 }
 
 pub(crate) fn no_model(sense: Sense) -> Error {
-    Error::new(ErrorKind::NoModel, format!("no opened bundle takes {}", sense.name()))
+    Error::new(
+        ErrorKind::NoModel,
+        format!("no opened bundle takes {}", sense.name()),
+    )
 }
 
 pub(crate) fn millis_since(begin: Instant) -> f64 {

@@ -28,7 +28,9 @@ pub struct AudioSession {
 
 impl AudioSession {
     pub(crate) fn begin(model: &Model, origin: &Origin, rate_hz: u32, channels: usize) -> Result<Self> {
-        let Pipeline::Audio(pipeline) = &model.pipeline else { return Err(no_model(Sense::Audio)) };
+        let Pipeline::Audio(pipeline) = &model.pipeline else {
+            return Err(no_model(Sense::Audio));
+        };
         let stream = pipeline.stream(rate_hz, channels)?;
         Ok(Self {
             origin: origin.clone(),
@@ -55,7 +57,10 @@ impl AudioSession {
             windows.push(window);
             Ok(())
         })?;
-        let answers = windows.into_iter().map(|window| self.answer(model, window)).collect();
+        let answers = windows
+            .into_iter()
+            .map(|window| self.answer(model, window))
+            .collect();
         self.busy_ms += millis_since(begin);
         answers
     }
@@ -67,7 +72,10 @@ impl AudioSession {
             windows.push(window);
             Ok(())
         })?;
-        let answers = windows.into_iter().map(|window| self.answer(model, window)).collect::<Result<Vec<_>>>()?;
+        let answers = windows
+            .into_iter()
+            .map(|window| self.answer(model, window))
+            .collect::<Result<Vec<_>>>()?;
         self.busy_ms += millis_since(begin);
         let summary = self.summary(model, end)?;
         Ok((answers, summary))
@@ -75,7 +83,9 @@ impl AudioSession {
 
     /// The stream, leaving an unused one of the same kind behind.
     fn take_stream(&mut self, model: &Model) -> Result<AudioStream> {
-        let Pipeline::Audio(pipeline) = &model.pipeline else { return Err(no_model(Sense::Audio)) };
+        let Pipeline::Audio(pipeline) = &model.pipeline else {
+            return Err(no_model(Sense::Audio));
+        };
         let unused = pipeline.stream(self.stream.input_hz(), 1)?;
         Ok(std::mem::replace(&mut self.stream, unused))
     }
@@ -88,15 +98,30 @@ impl AudioSession {
         if let Some(speech) = window.speech.filter(|speech| !speech.speech) {
             let detail = format!(
                 "{}: level {:.1} dBFS, voiced {} ms, level spread {:.1} dB, spectral change {:.1} dB",
-                speech.reason, speech.level_dbfs, speech.voiced_ms, speech.level_spread_db, speech.spectral_change_db
+                speech.reason,
+                speech.level_dbfs,
+                speech.voiced_ms,
+                speech.level_spread_db,
+                speech.spectral_change_db
             );
             self.last_silence = Some(detail.clone());
             context.elapsed_ms = millis_since(begin);
-            return Ok(answer::no_answer(model, &context, NoAnswerReason::NoSpeech, detail, false));
+            return Ok(answer::no_answer(
+                model,
+                &context,
+                NoAnswerReason::NoSpeech,
+                detail,
+                false,
+            ));
         }
         self.speech_windows += 1;
-        let Pipeline::Audio(pipeline) = &model.pipeline else { return Err(no_model(Sense::Audio)) };
-        let value = Value { dims: window.features.dims, data: Data::F32(window.features.values) };
+        let Pipeline::Audio(pipeline) = &model.pipeline else {
+            return Err(no_model(Sense::Audio));
+        };
+        let value = Value {
+            dims: window.features.dims,
+            data: Data::F32(window.features.values),
+        };
         let logits = model.run(BTreeMap::from([(pipeline.tensor().to_owned(), value)]))?;
         for (pool, logits) in self.pools.iter_mut().zip(&logits) {
             pool.push(logits, 0).map_err(Error::head)?;
@@ -111,10 +136,15 @@ impl AudioSession {
         let mut context = self.context(&self.origin, Scope::File, (0, end.length_ms));
         context.dropped_samples = end.dropped_samples;
         context.windows = Some(self.speech_windows);
-        let none = |context: &Context<'_>, reason, detail| Ok(answer::no_answer(model, context, reason, detail, false));
+        let none = |context: &Context<'_>, reason, detail| {
+            Ok(answer::no_answer(model, context, reason, detail, false))
+        };
         context.elapsed_ms = self.busy_ms;
         if end.too_short {
-            let detail = format!("{} ms of sound, at least {} ms are needed", end.length_ms, self.min_ms);
+            let detail = format!(
+                "{} ms of sound, at least {} ms are needed",
+                end.length_ms, self.min_ms
+            );
             return none(&context, NoAnswerReason::TooShort, detail);
         }
         if self.speech_windows == 0 {

@@ -115,11 +115,13 @@ pub struct Infer {
 
 /// `limbic eval`
 #[derive(Debug, Args)]
-#[command(after_help = "The CSV has a header line and a column `label` (several labels joined by `|`), and either\n  \
+#[command(
+    after_help = "The CSV has a header line and a column `label` (several labels joined by `|`), and either\n  \
     input             a path relative to the CSV, or the text itself for a text model, or\n  \
     text,audio,image  any of the three for fused answers; an empty cell is a missing sense.\n\
     A column `region` (x,y,w,h or whole) says where the face is.\n\
-    A `no_answer` counts as wrong. Rows that can't be read are listed and make the exit code 1.")]
+    A `no_answer` counts as wrong. Rows that can't be read are listed and make the exit code 1."
+)]
 pub struct Eval {
     /// Bundle to judge; give one for each sense of a fused evaluation. Without it the bundled models are judged.
     #[arg(short, long, value_name = "FILE")]
@@ -153,15 +155,21 @@ pub struct Eval {
 
 /// `limbic preprocess`
 #[derive(Debug, Args)]
-#[command(after_help = "The .npz has one array a model input tensor, rows stacked, and `row`: the 0-based number of the \
-    input\neach row came from, as a long sound or text gives several windows. Text is padded to the model's window.")]
+#[command(
+    after_help = "The .npz has one array a model input tensor, rows stacked, and `row`: the 0-based number of the \
+    input\neach row came from, as a long sound or text gives several windows. Text is padded to the model's window."
+)]
 pub struct Preprocess {
     /// Bundle, or the `model.toml` of a model that is not trained yet.
     #[arg(short, long, value_name = "FILE")]
     pub bundle: PathBuf,
 
     /// Sound files, pictures, or text files.
-    #[arg(value_name = "INPUT", required_unless_present = "data", conflicts_with = "data")]
+    #[arg(
+        value_name = "INPUT",
+        required_unless_present = "data",
+        conflicts_with = "data"
+    )]
     pub inputs: Vec<PathBuf>,
 
     /// CSV of items, as `limbic eval` reads it, instead of INPUT.

@@ -31,16 +31,28 @@ pub const BUNDLES: [&[u8]; 3] = [
 pub const BUNDLES: [&[u8]; 0] = [];
 
 /// Text of the demo.
-pub const TEXT: Sample = Sample { name: "samples/review.txt", bytes: from_repository!("samples/review.txt") };
+pub const TEXT: Sample = Sample {
+    name: "samples/review.txt",
+    bytes: from_repository!("samples/review.txt"),
+};
 
 /// Sounds of the demo.
 pub const SOUNDS: [Sample; 2] = [
-    Sample { name: "samples/good-news.wav", bytes: from_repository!("samples/good-news.wav") },
-    Sample { name: "samples/by-the-door.flac", bytes: from_repository!("samples/by-the-door.flac") },
+    Sample {
+        name: "samples/good-news.wav",
+        bytes: from_repository!("samples/good-news.wav"),
+    },
+    Sample {
+        name: "samples/by-the-door.flac",
+        bytes: from_repository!("samples/by-the-door.flac"),
+    },
 ];
 
 /// Picture of the demo.
-pub const PICTURE: Sample = Sample { name: "samples/portrait.jpg", bytes: from_repository!("samples/portrait.jpg") };
+pub const PICTURE: Sample = Sample {
+    name: "samples/portrait.jpg",
+    bytes: from_repository!("samples/portrait.jpg"),
+};
 
 /// Opens the models that the user named, or the bundled ones.
 pub fn open(models: &Models) -> Result<Recognizer> {

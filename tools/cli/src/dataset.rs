@@ -62,7 +62,12 @@ impl Dataset {
             .byte_headers()
             .context("can't read the header line")?
             .iter()
-            .map(|cell| String::from_utf8_lossy(cell).trim_start_matches('\u{feff}').trim().to_owned())
+            .map(|cell| {
+                String::from_utf8_lossy(cell)
+                    .trim_start_matches('\u{feff}')
+                    .trim()
+                    .to_owned()
+            })
             .collect();
         let column = |name: &str| header.iter().position(|cell| cell == name);
         let (label, input, region) = (column("label"), column("input"), column("region"));
@@ -77,7 +82,12 @@ impl Dataset {
         if input.is_some() && by_sense {
             bail!("the header has both `input` and one of `text`, `audio`, `image`; use one or the other");
         }
-        let mut dataset = Self { rows: Vec::new(), broken: Vec::new(), by_sense, folder };
+        let mut dataset = Self {
+            rows: Vec::new(),
+            broken: Vec::new(),
+            by_sense,
+            folder,
+        };
         let mut record = csv::ByteRecord::new();
         loop {
             let line = reader.position().line();
@@ -86,7 +96,11 @@ impl Dataset {
                 Ok(true) => {}
                 Err(error) if error.is_io_error() => return Err(error).context("can't read on"),
                 Err(error) => {
-                    dataset.broken.push(Broken { line, input: None, error: error.to_string() });
+                    dataset.broken.push(Broken {
+                        line,
+                        input: None,
+                        error: error.to_string(),
+                    });
                     continue;
                 }
             }
@@ -103,7 +117,10 @@ impl Dataset {
             };
             let read = || -> Result<Row, String> {
                 let labels = cell(label)?.map_or_else(Vec::new, |cell| {
-                    cell.split('|').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+                    cell.split('|')
+                        .map(|part| part.trim().to_owned())
+                        .filter(|part| !part.is_empty())
+                        .collect()
                 });
                 let row = Row {
                     index,
@@ -125,7 +142,11 @@ impl Dataset {
             };
             match read() {
                 Ok(row) => dataset.rows.push(row),
-                Err(error) => dataset.broken.push(Broken { line, input: None, error }),
+                Err(error) => dataset.broken.push(Broken {
+                    line,
+                    input: None,
+                    error,
+                }),
             }
         }
     }
@@ -137,7 +158,11 @@ impl Dataset {
 
     /// Every label that occurs, sorted.
     pub fn labels(&self) -> Vec<String> {
-        let mut labels: Vec<String> = self.rows.iter().flat_map(|row| row.labels.iter().cloned()).collect();
+        let mut labels: Vec<String> = self
+            .rows
+            .iter()
+            .flat_map(|row| row.labels.iter().cloned())
+            .collect();
         labels.sort();
         labels.dedup();
         labels
@@ -147,10 +172,14 @@ impl Dataset {
 impl Row {
     /// The cells of the senses that are there, with the column's name.
     pub fn by_sense(&self) -> Vec<(&'static str, &str)> {
-        [("text", &self.text), ("audio", &self.audio), ("image", &self.image)]
-            .into_iter()
-            .filter_map(|(name, cell)| cell.as_deref().map(|cell| (name, cell)))
-            .collect()
+        [
+            ("text", &self.text),
+            ("audio", &self.audio),
+            ("image", &self.image),
+        ]
+        .into_iter()
+        .filter_map(|(name, cell)| cell.as_deref().map(|cell| (name, cell)))
+        .collect()
     }
 }
 
@@ -177,7 +206,10 @@ mod tests {
         assert_eq!(data.rows.len(), 1);
         assert_eq!(data.rows[0].index, 3);
         let errors: Vec<&str> = data.broken.iter().map(|broken| broken.error.as_str()).collect();
-        assert_eq!(data.broken.iter().map(|broken| broken.line).collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(
+            data.broken.iter().map(|broken| broken.line).collect::<Vec<_>>(),
+            [2, 3, 4]
+        );
         assert!(errors[0].contains("1 cells") && errors[1] == "no label" && errors[2].contains("UTF-8"));
     }
 

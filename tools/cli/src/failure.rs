@@ -38,18 +38,28 @@ pub fn one_line(error: &anyhow::Error) -> String {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 
 fn help_for(error: &anyhow::Error) -> Option<&'static str> {
     use limbic::ErrorKind;
-    error.chain().find_map(|cause| match cause.downcast_ref::<limbic::Error>()?.kind() {
-        ErrorKind::Bundle => Some("`limbic inspect FILE` says what a bundle holds; fetch or pack it again if it is damaged"),
-        ErrorKind::Backend => Some("`limbic --version` lists the backends that are compiled in"),
-        ErrorKind::NoModel => Some("give a bundle for this sense with --bundle, or leave --bundle out to use the bundled models"),
-        ErrorKind::TwoModels => Some("give one bundle for each sense"),
-        ErrorKind::Unsupported => Some("the bundle asks for more than this version does; a newer limbic may do it"),
-        _ => None,
-    })
+    error
+        .chain()
+        .find_map(|cause| match cause.downcast_ref::<limbic::Error>()?.kind() {
+            ErrorKind::Bundle => Some(
+                "`limbic inspect FILE` says what a bundle holds; fetch or pack it again if it is damaged",
+            ),
+            ErrorKind::Backend => Some("`limbic --version` lists the backends that are compiled in"),
+            ErrorKind::NoModel => Some(
+                "give a bundle for this sense with --bundle, or leave --bundle out to use the bundled models",
+            ),
+            ErrorKind::TwoModels => Some("give one bundle for each sense"),
+            ErrorKind::Unsupported => {
+                Some("the bundle asks for more than this version does; a newer limbic may do it")
+            }
+            _ => None,
+        })
 }

@@ -57,7 +57,9 @@ impl Pictures {
 pub fn text_file(recognizer: &mut Recognizer, place: Place<'_>) -> Result<Answer> {
     let name = place.name();
     let file = match place {
-        Place::File(path) if is_stdin(path) => text::from_reader(&name, std::io::stdin().lock(), &Limits::default())?,
+        Place::File(path) if is_stdin(path) => {
+            text::from_reader(&name, std::io::stdin().lock(), &Limits::default())?
+        }
         Place::File(path) => text::open(path)?,
         Place::Bytes(_, bytes) => text::decode(&name, bytes)?,
     };
@@ -75,27 +77,32 @@ pub fn image_file(recognizer: &mut Recognizer, place: Place<'_>, face: Face) -> 
         Place::File(path) => image::open(path)?,
         Place::Bytes(_, bytes) => image::decode(&name, bytes, &limits)?,
     };
-    about(&name, recognizer.image_from(&Origin::named(name.clone()), picture.view(), face))
+    about(
+        &name,
+        recognizer.image_from(&Origin::named(name.clone()), picture.view(), face),
+    )
 }
 
 /// Asks about a sound, chunk by chunk; `each_window` gets every window's answer as soon as it is there.
 pub fn audio_file(
     recognizer: &mut Recognizer,
     place: Place<'_>,
-    mut each_window: impl FnMut(&Answer) -> Result<()>,
+    mut each_window: impl FnMut(Answer) -> Result<()>,
 ) -> Result<AudioAnswer> {
     let name = place.name();
     let mut reader = open_audio(place)?;
     let origin = Origin::named(name.clone()).on(Clock::Stream);
-    let mut session =
-        about(&name, recognizer.audio_stream(&origin, reader.sample_rate_hz(), reader.channels()))?;
+    let mut session = about(
+        &name,
+        recognizer.audio_stream(&origin, reader.sample_rate_hz(), reader.channels()),
+    )?;
     let mut samples = Vec::new();
     let mut problem = None;
     loop {
         match reader.next_chunk(&mut samples) {
             Ok(Some(_)) => {
                 for answer in about(&name, recognizer.push(&mut session, &samples))? {
-                    each_window(&answer)?;
+                    each_window(answer)?;
                 }
             }
             Ok(None) => break,
@@ -109,7 +116,7 @@ pub fn audio_file(
     }
     let (rest, summary) = about(&name, recognizer.finish(session))?;
     for answer in rest {
-        each_window(&answer)?;
+        each_window(answer)?;
     }
     Ok(AudioAnswer { summary, problem })
 }
@@ -125,7 +132,9 @@ pub fn open_audio(place: Place<'_>) -> Result<AudioReader> {
 
 /// Reads `x,y,w,h` or `whole`; `None` takes the whole picture and says that it was assumed.
 pub fn parse_face(words: Option<&str>) -> Result<Face> {
-    let Some(words) = words.map(str::trim) else { return Ok(Face::Assumed) };
+    let Some(words) = words.map(str::trim) else {
+        return Ok(Face::Assumed);
+    };
     if words == "whole" {
         return Ok(Face::Whole);
     }
@@ -134,7 +143,8 @@ pub fn parse_face(words: Option<&str>) -> Result<Face> {
         bail!("region `{words}`: expected `x,y,width,height` in pixels, or `whole`");
     };
     let number = |name: &str, word: &str| -> Result<i64> {
-        word.parse().map_err(|_| anyhow!("region `{words}`: {name} `{word}` is not a whole number"))
+        word.parse()
+            .map_err(|_| anyhow!("region `{words}`: {name} `{word}` is not a whole number"))
     };
     let (x, y) = (number("x", x)?, number("y", y)?);
     let (w, h) = (number("width", w)?, number("height", h)?);
@@ -164,7 +174,15 @@ mod tests {
     fn regions_are_four_numbers_or_whole() {
         assert_eq!(parse_face(None).unwrap(), Face::Assumed);
         assert_eq!(parse_face(Some("whole")).unwrap(), Face::Whole);
-        assert_eq!(parse_face(Some(" 1,-2, 3,4")).unwrap(), Face::At(Region { x: 1, y: -2, w: 3, h: 4 }));
+        assert_eq!(
+            parse_face(Some(" 1,-2, 3,4")).unwrap(),
+            Face::At(Region {
+                x: 1,
+                y: -2,
+                w: 3,
+                h: 4
+            })
+        );
         for bad in ["", "1,2,3", "1,2,3,x", "1,2,-3,4", "1,2,3,99999999999"] {
             let error = parse_face(Some(bad)).unwrap_err();
             assert!(error.to_string().contains("region"), "{error}");

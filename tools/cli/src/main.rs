@@ -27,7 +27,11 @@ fn main() -> ExitCode {
         _ => log::LevelFilter::Trace,
     };
     // Backends log every node they rewrite; that is theirs to show only when asked for everything.
-    let others = if cli.verbose > 2 { level } else { log::LevelFilter::Warn };
+    let others = if cli.verbose > 2 {
+        level
+    } else {
+        log::LevelFilter::Warn
+    };
     env_logger::Builder::new()
         .filter_level(others)
         .filter_module("limbic", level)

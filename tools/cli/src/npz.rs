@@ -36,19 +36,28 @@ impl NpzWriter {
     /// An empty archive that will be written beside `target`.
     pub fn beside(target: &Path) -> Self {
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        Self { folder: folder.unwrap_or(Path::new(".")).to_path_buf(), spools: Vec::new() }
+        Self {
+            folder: folder.unwrap_or(Path::new(".")).to_path_buf(),
+            spools: Vec::new(),
+        }
     }
 
     /// Appends a row of floats to the array `name`.
     pub fn push_f32(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         let spool = self.spool(name, Element::F32, shape, values.len())?;
-        values.iter().try_for_each(|value| spool.file.write_all(&value.to_le_bytes())).context("can't spool")
+        values
+            .iter()
+            .try_for_each(|value| spool.file.write_all(&value.to_le_bytes()))
+            .context("can't spool")
     }
 
     /// Appends a row of integers to the array `name`.
     pub fn push_i64(&mut self, name: &str, shape: &[usize], values: &[i64]) -> Result<()> {
         let spool = self.spool(name, Element::I64, shape, values.len())?;
-        values.iter().try_for_each(|value| spool.file.write_all(&value.to_le_bytes())).context("can't spool")
+        values
+            .iter()
+            .try_for_each(|value| spool.file.write_all(&value.to_le_bytes()))
+            .context("can't spool")
     }
 
     fn spool(&mut self, name: &str, element: Element, shape: &[usize], values: usize) -> Result<&mut Spool> {
@@ -61,13 +70,22 @@ impl NpzWriter {
                 let file = tempfile::tempfile_in(&self.folder)
                     .with_context(|| format!("can't write into {}", self.folder.display()))?;
                 let (name, row) = (name.to_owned(), shape.to_vec());
-                self.spools.push(Spool { name, element, row, rows: 0, file: BufWriter::new(file) });
+                self.spools.push(Spool {
+                    name,
+                    element,
+                    row,
+                    rows: 0,
+                    file: BufWriter::new(file),
+                });
                 self.spools.len() - 1
             }
         };
         let spool = &mut self.spools[index];
         if spool.row != shape || spool.element != element {
-            bail!("array `{name}`: a row of shape {shape:?} after rows of shape {:?}", spool.row);
+            bail!(
+                "array `{name}`: a row of shape {shape:?} after rows of shape {:?}",
+                spool.row
+            );
         }
         spool.rows += 1;
         Ok(spool)
@@ -95,7 +113,8 @@ impl NpzWriter {
             }
         }
         let file = archive.finish()?.into_inner().context("can't write")?;
-        file.commit().with_context(|| format!("can't write {}", target.display()))
+        file.commit()
+            .with_context(|| format!("can't write {}", target.display()))
     }
 }
 
@@ -105,7 +124,11 @@ fn copy<T: npyz::AutoSerialize, const BYTES: usize>(
     archive: impl Write,
     decode: fn([u8; BYTES]) -> T,
 ) -> Result<()> {
-    let mut array = npyz::WriteOptions::new().default_dtype().shape(shape).writer(archive).begin_nd()?;
+    let mut array = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .writer(archive)
+        .begin_nd()?;
     let mut bytes = [0; BYTES];
     for _ in 0..shape.iter().product::<u64>() {
         values.read_exact(&mut bytes)?;
@@ -134,7 +157,10 @@ mod tests {
         assert_eq!(pixels.shape(), [2, 1, 2]);
         assert_eq!(pixels.into_vec::<f32>().unwrap(), [0.5, -1.0, 2.0, 3.0]);
         let row = npyz::NpyFile::new(zip.by_name("row.npy").unwrap()).unwrap();
-        assert_eq!((row.shape().to_vec(), row.into_vec::<i64>().unwrap()), (vec![1], vec![7]));
+        assert_eq!(
+            (row.shape().to_vec(), row.into_vec::<i64>().unwrap()),
+            (vec![1], vec![7])
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -7,37 +7,48 @@ use limbic::Event;
 use limbic_affect::{FusedEvent, HeadAnswer, NoAnswer, Observation, Region};
 
 /// Columns of the table of answers, with their widths.
-const COLUMNS: [(&str, usize); 5] = [("source", 28), ("answer", 24), ("p", 5), ("sentiment", 15), ("time", 9)];
+const COLUMNS: [(&str, usize); 5] = [
+    ("source", 27),
+    ("answer", 31),
+    ("p", 4),
+    ("sentiment", 13),
+    ("time", 8),
+];
 
-/// Where events go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A table row an event.
-    Table,
-    /// A JSON object a line.
-    Json,
+/// Prints events and numbers them in the order they are printed.
+#[derive(Debug)]
+pub struct Printer {
+    json: bool,
+    next_seq: u64,
 }
 
-/// Prints the table's head.
-pub fn header(format: Format) -> Result<()> {
-    if format == Format::Json {
-        return Ok(());
+impl Printer {
+    /// Begins the output: a JSON object a line, or a table with a head.
+    pub fn begin(json: bool) -> Result<Self> {
+        if !json {
+            let cells: Vec<String> = COLUMNS
+                .iter()
+                .map(|(name, width)| format!("{name:width$}"))
+                .collect();
+            print_line(format!("{:6}{}", "sense", cells.join(" ")).trim_end())?;
+            let rules: Vec<String> = COLUMNS.iter().map(|(_, width)| "-".repeat(*width)).collect();
+            print_line(&format!("{:6}{}", "-----", rules.join(" ")))?;
+        }
+        Ok(Self { json, next_seq: 0 })
     }
-    let cells: Vec<String> = COLUMNS.iter().map(|(name, width)| format!("{name:width$}")).collect();
-    print_line(&format!("{:6}{}", "sense", cells.join(" ")))?;
-    let rules: Vec<String> = COLUMNS.iter().map(|(_, width)| "-".repeat(*width)).collect();
-    print_line(&format!("{:6}{}", "-----", rules.join(" ")))
-}
 
-/// Prints one event.
-pub fn event(event: &Event, format: Format) -> Result<()> {
-    match format {
-        Format::Json => print_line(&serde_json::to_string(event)?),
-        Format::Table => match event {
+    /// Gives an event its number and prints it.
+    pub fn print(&mut self, event: &mut Event) -> Result<()> {
+        event.set_seq(self.next_seq);
+        self.next_seq += 1;
+        if self.json {
+            return print_line(&serde_json::to_string(event)?);
+        }
+        match event {
             Event::Observation(seen) => observation(seen),
             Event::NoAnswer(none) => no_answer(none),
             Event::Fused(fused) => fused_answer(fused),
-        },
+        }
     }
 }
 
@@ -60,7 +71,8 @@ fn observation(seen: &Observation) -> Result<()> {
         &place(&seen.source, seen.start_ms, seen.end_ms),
         &answer,
         probability,
-        seen.sentiment.map(|sentiment| (sentiment.label.name(), sentiment.probability)),
+        seen.sentiment
+            .map(|sentiment| (sentiment.label.name(), sentiment.probability)),
         seen.elapsed_ms,
     )?;
     let mut notes = Vec::new();
@@ -71,7 +83,11 @@ fn observation(seen: &Observation) -> Result<()> {
         notes.push(format!("truncated: {} tokens", truncated.tokens));
     }
     if let Some(dropped) = seen.dropped {
-        notes.push(format!("dropped: {} samples, {} frames", dropped.samples, dropped.frames));
+        for (count, what) in [(dropped.samples, "samples"), (dropped.frames, "frames")] {
+            if count > 0 {
+                notes.push(format!("dropped: {count} {what}"));
+            }
+        }
     }
     if let Some(replaced) = seen.replaced {
         notes.push(format!("{replaced} invalid UTF-8 sequences replaced"));
@@ -107,24 +123,43 @@ fn fused_answer(fused: &FusedEvent) -> Result<()> {
     row(
         "fused",
         &senses.join(" + "),
-        fused.top.map_or("none (mostly unmapped)", limbic_affect::Emotion::name),
+        fused
+            .top
+            .map_or("none (mostly unmapped)", limbic_affect::Emotion::name),
         fused.probability,
-        fused.sentiment.map(|sentiment| (sentiment.label.name(), sentiment.probability)),
+        fused
+            .sentiment
+            .map(|sentiment| (sentiment.label.name(), sentiment.probability)),
         fused.elapsed_ms,
     )?;
     let mut notes: Vec<String> = fused
         .sources
         .iter()
         .filter(|source| source.emotion_weight > 0.0)
-        .map(|source| format!("{} {} weighs {:.2}", source.sense.name(), source.head, source.emotion_weight))
+        .map(|source| {
+            format!(
+                "{} {} weighs {:.2}",
+                source.sense.name(),
+                source.head,
+                source.emotion_weight
+            )
+        })
         .collect();
-    notes.extend(fused.missing.iter().map(|missing| format!("{} missing: {}", missing.sense.name(), missing.reason.name())));
+    notes.extend(
+        fused
+            .missing
+            .iter()
+            .map(|missing| format!("{} missing: {}", missing.sense.name(), missing.reason.name())),
+    );
     note(&notes)
 }
 
 fn answer_of(head: &HeadAnswer) -> (String, Option<f64>) {
     match head.selected.as_slice() {
-        [] => (head.top.clone().unwrap_or_else(|| "-".to_owned()), head.probability),
+        [] => (
+            head.top.clone().unwrap_or_else(|| "-".to_owned()),
+            head.probability,
+        ),
         selected => {
             let mut names: Vec<&str> = selected.iter().map(String::as_str).collect();
             // The likeliest first: its probability is the one in the next column.
@@ -156,13 +191,20 @@ fn row(
     let sentiment = sentiment.map_or_else(|| "-".to_owned(), |(label, p)| format!("{label} {p:.2}"));
     let time = elapsed_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
     let cells = [source, answer, &probability, &sentiment, &time];
-    let cells: Vec<String> =
-        cells.iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{:width$}", shorten(cell, width))).collect();
+    let cells: Vec<String> = cells
+        .iter()
+        .zip(COLUMNS)
+        .map(|(cell, (_, width))| format!("{:width$}", shorten(cell, width)))
+        .collect();
     print_line(format!("{sense:6}{}", cells.join(" ")).trim_end())
 }
 
 fn note(notes: &[String]) -> Result<()> {
-    if notes.is_empty() { Ok(()) } else { print_line(&format!("      {}", notes.join("; "))) }
+    if notes.is_empty() {
+        Ok(())
+    } else {
+        print_line(&format!("      {}", notes.join("; ")))
+    }
 }
 
 /// A long name keeps its end, which tells files apart.

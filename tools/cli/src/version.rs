@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 /// Version, formats, compiled-in backends and features.
 pub static LONG: LazyLock<String> = LazyLock::new(|| {
-    let features: Vec<&str> =
-        [("bundled", cfg!(feature = "bundled")), ("tract", cfg!(feature = "tract"))]
-            .into_iter()
-            .filter_map(|(name, on)| on.then_some(name))
-            .collect();
+    let features: Vec<&str> = [
+        ("bundled", cfg!(feature = "bundled")),
+        ("tract", cfg!(feature = "tract")),
+    ]
+    .into_iter()
+    .filter_map(|(name, on)| on.then_some(name))
+    .collect();
     format!(
         "{}\nevent schema 1, bundle format 1\nfeatures: {}\nbackends: {}",
         env!("CARGO_PKG_VERSION"),

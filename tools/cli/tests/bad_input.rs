@@ -16,8 +16,15 @@ fn refused(option: &str, path: &Path, words: &[&str]) -> Ran {
     let path = path.to_str().unwrap();
     let run = limbic(&["infer", "--json", option, path, "--text", GOOD_TEXT]).expect(2);
     let answered: Vec<_> = run.events().iter().map(|event| event["kind"].clone()).collect();
-    assert!(answered.contains(&"observation".into()), "the good text was not answered: {answered:?}");
-    let errors = run.stderr.lines().filter(|line| line.starts_with("error:")).count();
+    assert!(
+        answered.contains(&"observation".into()),
+        "the good text was not answered: {answered:?}"
+    );
+    let errors = run
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .count();
     assert_eq!(errors, 1, "{}", run.stderr);
     run.says(&[path]).says(words)
 }
@@ -42,7 +49,9 @@ fn a_cut_wav_is_answered_for_its_good_part_and_reported() {
     let whole = fs::read(root().join("samples/good-news.wav")).unwrap();
     let path = folder.path().join("cut.wav");
     fs::write(&path, &whole[..whole.len() - 20_001]).unwrap();
-    let run = limbic(&["infer", "--json", "--audio", path.to_str().unwrap()]).expect(2).says(&["cut.wav", "runcated"]);
+    let run = limbic(&["infer", "--json", "--audio", path.to_str().unwrap()])
+        .expect(2)
+        .says(&["cut.wav", "runcated"]);
     assert_eq!(run.events().len(), 1, "{}", run.stdout);
 }
 
@@ -73,13 +82,22 @@ fn sound_without_samples_and_too_short_sound_are_told_apart() {
 fn sample_formats_give_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
     let source = fs::read(root().join("samples/good-news.wav")).unwrap();
-    let samples: Vec<i16> =
-        source[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    let as_float: Vec<u8> =
-        samples.iter().flat_map(|sample| (f32::from(*sample) / 32768.0).to_le_bytes()).collect();
-    let as_24_bit: Vec<u8> =
-        samples.iter().flat_map(|sample| (i32::from(*sample) << 8).to_le_bytes()[..3].to_vec()).collect();
-    let twice: Vec<u8> = samples.iter().flat_map(|sample| [sample.to_le_bytes(), sample.to_le_bytes()].concat()).collect();
+    let samples: Vec<i16> = source[44..]
+        .chunks_exact(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let as_float: Vec<u8> = samples
+        .iter()
+        .flat_map(|sample| (f32::from(*sample) / 32768.0).to_le_bytes())
+        .collect();
+    let as_24_bit: Vec<u8> = samples
+        .iter()
+        .flat_map(|sample| (i32::from(*sample) << 8).to_le_bytes()[..3].to_vec())
+        .collect();
+    let twice: Vec<u8> = samples
+        .iter()
+        .flat_map(|sample| [sample.to_le_bytes(), sample.to_le_bytes()].concat())
+        .collect();
     let mut answers = Vec::new();
     for (name, bytes) in [
         ("16.wav", wav(22_050, &samples)),
@@ -108,7 +126,12 @@ fn an_hour_of_sound_stays_in_bounded_memory() {
     header[4..8].copy_from_slice(&(bytes + 36).to_le_bytes());
     fs::write(&path, header).unwrap();
     // A hole reads as zeros and takes no disk.
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(u64::from(bytes) + 44).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(u64::from(bytes) + 44)
+        .unwrap();
     // 400 MB of address space, for a file of 921 MB.
     let run = ran(Command::new("sh").current_dir(root()).args([
         "-c",
@@ -118,7 +141,10 @@ fn an_hour_of_sound_stays_in_bounded_memory() {
     ]))
     .expect(0);
     let event = &run.events()[0];
-    assert_eq!((event["reason"].as_str(), event["end_ms"].as_u64()), (Some("no_speech"), Some(3_600_000)));
+    assert_eq!(
+        (event["reason"].as_str(), event["end_ms"].as_u64()),
+        (Some("no_speech"), Some(3_600_000))
+    );
 }
 
 #[test]
@@ -161,7 +187,9 @@ fn a_region_outside_the_picture_is_refused_with_both_sizes() {
     let path = portrait.to_str().unwrap();
     let run = limbic(&["infer", "--image", path, "--region", "500,0,10,10"]).expect(2);
     run.says(&["500,0,10,10", "122x122"]);
-    limbic(&["infer", "--image", path, "--region", "1,2,3"]).expect(2).says(&["1,2,3"]);
+    limbic(&["infer", "--image", path, "--region", "1,2,3"])
+        .expect(2)
+        .says(&["1,2,3"]);
 }
 
 #[test]
@@ -173,11 +201,19 @@ fn bundles_that_are_damaged_are_refused_by_name() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(&flipped, &bytes).unwrap();
-        let run = limbic(&["infer", "--bundle", flipped.to_str().unwrap(), "--image", "samples/portrait.jpg"]);
+        let run = limbic(&[
+            "infer",
+            "--bundle",
+            flipped.to_str().unwrap(),
+            "--image",
+            "samples/portrait.jpg",
+        ]);
         run.expect(2).says(&["flipped.limbic", "help:"]);
     }
     let no_bundle = root().join("README.md");
-    limbic(&["inspect", no_bundle.to_str().unwrap()]).expect(2).says(&["README.md"]);
+    limbic(&["inspect", no_bundle.to_str().unwrap()])
+        .expect(2)
+        .says(&["README.md"]);
 }
 
 #[test]
@@ -185,7 +221,11 @@ fn model_folders_that_lie_are_refused_by_name() {
     let source = fs::read_to_string(root().join("models/face-small/model.toml")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for file in ["card.md", "LICENSE", "calibration.json"] {
-        fs::copy(root().join("models/face-small").join(file), folder.path().join(file)).unwrap();
+        fs::copy(
+            root().join("models/face-small").join(file),
+            folder.path().join(file),
+        )
+        .unwrap();
     }
     let packed = folder.path().join("out.limbic");
     for (from, to, words) in [
@@ -205,16 +245,28 @@ fn model_folders_that_lie_are_refused_by_name() {
 
 #[test]
 fn unknown_backends_and_missing_models_say_what_there_is() {
-    limbic(&["infer", "--text", GOOD_TEXT, "--backend", "warp"]).expect(2).says(&["warp", "tract"]);
+    limbic(&["infer", "--text", GOOD_TEXT, "--backend", "warp"])
+        .expect(2)
+        .says(&["warp", "tract"]);
     let face = "models/face-small/face-small.limbic";
-    limbic(&["infer", "--text", GOOD_TEXT, "--bundle", face]).expect(2).says(&["text"]);
-    limbic(&["infer", "--text", GOOD_TEXT, "--bundle", face, "--bundle", face]).expect(2).says(&["face-small"]);
+    limbic(&["infer", "--text", GOOD_TEXT, "--bundle", face])
+        .expect(2)
+        .says(&["text"]);
+    limbic(&["infer", "--text", GOOD_TEXT, "--bundle", face, "--bundle", face])
+        .expect(2)
+        .says(&["face-small"]);
     limbic(&["infer"]).expect(2).says(&["--text"]);
 }
 
 /// CRC-32 of PNG chunks (ISO 3309).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                (crc >> 1) ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }

@@ -2,8 +2,8 @@
 
 use limbic_bundle::{Input, Step};
 use limbic_signal::audio::{
-    self, LogMel, LogMelParams, MixParams, ResampleParams, Resampler, SpeechDecision, SpeechGate, SpeechGateParams,
-    Tail, WindowParams, Windower,
+    self, LogMel, LogMelParams, MixParams, ResampleParams, Resampler, SpeechDecision, SpeechGate,
+    SpeechGateParams, Tail, WindowParams, Windower,
 };
 
 use super::{FloatTensor, misplaced};
@@ -49,10 +49,17 @@ impl AudioPipeline {
     pub(super) fn new(input: &Input) -> Result<Self> {
         let mut steps = input.steps.iter();
         let missing = |step: &str| {
-            Error::new(ErrorKind::Unsupported, format!("input {}: step {step} is missing or out of order", input.name))
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("input {}: step {step} is missing or out of order", input.name),
+            )
         };
-        let Some(Step::Mono(mix)) = steps.next() else { return Err(missing("mono@1")) };
-        let Some(Step::Resample(resample)) = steps.next() else { return Err(missing("resample@1")) };
+        let Some(Step::Mono(mix)) = steps.next() else {
+            return Err(missing("mono@1"));
+        };
+        let Some(Step::Resample(resample)) = steps.next() else {
+            return Err(missing("resample@1"));
+        };
         let mut next = steps.next();
         let gate = match next {
             Some(Step::SpeechGate(gate)) => {
@@ -61,7 +68,9 @@ impl AudioPipeline {
             }
             _ => None,
         };
-        let Some(Step::Window(window)) = next else { return Err(missing("window@1")) };
+        let Some(Step::Window(window)) = next else {
+            return Err(missing("window@1"));
+        };
         let window_steps: Vec<Step> = steps.cloned().collect();
         for step in &window_steps {
             if !matches!(
@@ -120,7 +129,9 @@ impl AudioPipeline {
             analysis: Analysis {
                 rate_hz: self.resample.rate_hz,
                 gate: self.gate.as_ref().map(SpeechGate::new).transpose()?,
-                log_mel: log_mel.map(|params: &LogMelParams| LogMel::new(params)).transpose()?,
+                log_mel: log_mel
+                    .map(|params: &LogMelParams| LogMel::new(params))
+                    .transpose()?,
                 steps: self.window_steps.clone(),
             },
         })
@@ -177,7 +188,8 @@ impl AudioStream {
         self.resampler.push(&self.mono, &mut self.resampled)?;
         self.received += self.resampled.len() as u64;
         let analysis = &mut self.analysis;
-        self.windower.push(&self.resampled, |window| sink(analysis.run(window)?))
+        self.windower
+            .push(&self.resampled, |window| sink(analysis.run(window)?))
     }
 
     /// Ends the stream: gives the padded last window to `sink` if there is one, and says what became of the rest.
@@ -189,20 +201,28 @@ impl AudioStream {
         self.resampler.finish(&mut self.resampled);
         self.received += self.resampled.len() as u64;
         let analysis = &mut self.analysis;
-        self.windower.push(&self.resampled, |window| sink(analysis.run(window)?))?;
+        self.windower
+            .push(&self.resampled, |window| sink(analysis.run(window)?))?;
         let tail = self.windower.finish(|window| sink(analysis.run(window)?))?;
         let (dropped_samples, too_short) = match tail {
             Tail::Complete | Tail::Padded => (0, false),
             Tail::Dropped(samples) => (samples, false),
             Tail::TooShort(_) => (0, true),
         };
-        Ok(AudioEnd { length_ms: millis(self.received, analysis.rate_hz), dropped_samples, too_short })
+        Ok(AudioEnd {
+            length_ms: millis(self.received, analysis.rate_hz),
+            dropped_samples,
+            too_short,
+        })
     }
 }
 
 impl Analysis {
     fn run(&mut self, window: audio::Window<'_>) -> Result<AudioWindow> {
-        let real = window.samples.get(..window.samples.len() - window.padding).unwrap_or_default();
+        let real = window
+            .samples
+            .get(..window.samples.len() - window.padding)
+            .unwrap_or_default();
         let speech = self.gate.as_mut().map(|gate| gate.decide(real)).transpose()?;
         let mut values = window.samples.to_vec();
         let mut dims = vec![values.len()];
@@ -213,7 +233,9 @@ impl Analysis {
                     audio::rms_normalise(&mut values, params)?;
                 }
                 Step::LogMel(_) => {
-                    let Some(log_mel) = &mut self.log_mel else { continue };
+                    let Some(log_mel) = &mut self.log_mel else {
+                        continue;
+                    };
                     let mut features = Vec::new();
                     let frames = log_mel.compute(&values, &mut features)?;
                     dims = vec![frames, log_mel.bands()];

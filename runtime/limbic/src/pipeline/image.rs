@@ -40,9 +40,7 @@ impl ImagePipeline {
                 (Step::Crop(params), Stage::Borrowed(view)) => {
                     Stage::Borrowed(image::crop(view, region, params).map_err(Error::preprocess)?)
                 }
-                (Step::Grey(params), Stage::Borrowed(view)) => {
-                    Stage::Owned(image::grey(view, params))
-                }
+                (Step::Grey(params), Stage::Borrowed(view)) => Stage::Owned(image::grey(view, params)),
                 (Step::Grey(params), Stage::Owned(picture)) => {
                     Stage::Owned(image::grey(picture.view(), params))
                 }
@@ -70,12 +68,18 @@ impl ImagePipeline {
                         PixelOrder::Nchw => vec![1, channels, height, width],
                         PixelOrder::Nhwc => vec![1, height, width, channels],
                     };
-                    return Ok(FloatTensor { dims, values: tensor.layout(params) });
+                    return Ok(FloatTensor {
+                        dims,
+                        values: tensor.layout(params),
+                    });
                 }
                 (step, _) => return Err(misplaced(&self.input, step)),
             };
         }
-        Err(Error::new(ErrorKind::Unsupported, format!("input {}: no layout@1 step at the end", self.input.name)))
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("input {}: no layout@1 step at the end", self.input.name),
+        ))
     }
 }
 

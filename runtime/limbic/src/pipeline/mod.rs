@@ -36,7 +36,11 @@ impl Pipeline {
         let [input] = manifest.inputs.as_slice() else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("bundle {}: {} inputs; a recognizer takes bundles of one input", manifest.name, manifest.inputs.len()),
+                format!(
+                    "bundle {}: {} inputs; a recognizer takes bundles of one input",
+                    manifest.name,
+                    manifest.inputs.len()
+                ),
             ));
         };
         Ok(match input.modality {
@@ -60,6 +64,10 @@ pub struct FloatTensor {
 fn misplaced(input: &Input, step: &limbic_bundle::Step) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("input {}: step {} cannot stand where it does", input.name, step.id()),
+        format!(
+            "input {}: step {} cannot stand where it does",
+            input.name,
+            step.id()
+        ),
     )
 }

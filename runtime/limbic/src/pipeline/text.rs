@@ -1,7 +1,9 @@
 //! Text to token windows.
 
 use limbic_bundle::{Input, Package, Step};
-use limbic_signal::text::{self, NormaliseTextParams, SpecialTokens, TokenWindow, TokenWindowParams, WordPiece};
+use limbic_signal::text::{
+    self, NormaliseTextParams, SpecialTokens, TokenWindow, TokenWindowParams, WordPiece,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,19 +34,34 @@ impl TextPipeline {
         let [ids, mask] = input.tensors.as_slice() else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("input {}: {} tensors; a text gives ids and mask", input.name, input.tensors.len()),
+                format!(
+                    "input {}: {} tensors; a text gives ids and mask",
+                    input.name,
+                    input.tensors.len()
+                ),
             ));
         };
-        let [Step::NormaliseText(normalise), Step::WordPiece(pieces), Step::TokenWindow(window)] = input.steps.as_slice()
+        let [
+            Step::NormaliseText(normalise),
+            Step::WordPiece(pieces),
+            Step::TokenWindow(window),
+        ] = input.steps.as_slice()
         else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("input {}: a text takes normalise_text@1, wordpiece@1 and token_window@1", input.name),
+                format!(
+                    "input {}: a text takes normalise_text@1, wordpiece@1 and token_window@1",
+                    input.name
+                ),
             ));
         };
         let bytes = package.entry(&pieces.vocabulary).map_err(Error::bundle)?;
         let vocabulary = std::str::from_utf8(&bytes).map_err(|error| {
-            Error::new(ErrorKind::Unsupported, format!("vocabulary {} is not UTF-8", pieces.vocabulary)).because(error)
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("vocabulary {} is not UTF-8", pieces.vocabulary),
+            )
+            .because(error)
         })?;
         Ok(Self {
             tensors: [ids.clone(), mask.clone()],
@@ -75,8 +92,8 @@ impl TextPipeline {
     /// [`ErrorKind::Preprocess`] with the step's own words.
     pub fn run(&self, text: &str) -> Result<TextItem> {
         let encoding = self.tokeniser.encode(&text::normalise(text, &self.normalise));
-        let cut =
-            text::windows(&encoding.ids, self.tokeniser.special(), &self.window).map_err(Error::preprocess)?;
+        let cut = text::windows(&encoding.ids, self.tokeniser.special(), &self.window)
+            .map_err(Error::preprocess)?;
         Ok(TextItem {
             windows: cut.windows,
             truncated: cut.truncated,

@@ -9,13 +9,13 @@ use limbic::{Face, Sense};
 use crate::args::Demo;
 use crate::bundled;
 use crate::inputs::{self, Place};
-use crate::show::{self, Format};
+use crate::show::Printer;
 
 /// Answers for the bundled samples of all senses, then fuses the first of each.
 pub fn run(args: &Demo) -> Result<ExitCode> {
-    let format = if args.json { Format::Json } else { Format::Table };
     let steps = 3 + bundled::SOUNDS.len() as u64;
-    let progress = ProgressBar::new(steps + 1).with_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")?);
+    let progress =
+        ProgressBar::new(steps + 1).with_style(ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")?);
     let step = |words: String| {
         progress.set_message(words);
         progress.inc(1);
@@ -53,13 +53,16 @@ pub fn run(args: &Demo) -> Result<ExitCode> {
     }
     progress.finish_and_clear();
 
-    show::header(format)?;
-    for answer in &answers {
-        show::event(&answer.event, format)?;
+    let mut printer = Printer::begin(args.json)?;
+    for answer in &mut answers {
+        printer.print(&mut answer.event)?;
     }
-    let chosen: Vec<_> = to_fuse.into_iter().filter_map(|index| answers.get(index)).collect();
+    let chosen: Vec<_> = to_fuse
+        .into_iter()
+        .filter_map(|index| answers.get(index))
+        .collect();
     if chosen.iter().any(|answer| !answer.opinions.is_empty()) {
-        show::event(&recognizer.fuse(&chosen)?.event, format)?;
+        printer.print(&mut recognizer.fuse(&chosen)?.event)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -61,7 +61,10 @@ pub fn run(args: &Eval) -> Result<ExitCode> {
         bail!("{} has no rows", args.data.display());
     }
     if dataset.rows.iter().all(|row| row.labels.is_empty()) && !dataset.rows.is_empty() {
-        bail!("{} has no column `label`; without it there is nothing to judge", args.data.display());
+        bail!(
+            "{} has no column `label`; without it there is nothing to judge",
+            args.data.display()
+        );
     }
     let recognizer = open(args, &dataset)?;
     let target = Target::choose(&recognizer, &dataset, args.head.as_deref())?;
@@ -89,16 +92,23 @@ pub fn run(args: &Eval) -> Result<ExitCode> {
         data: args.data.display().to_string(),
         bundles: named
             .manifests()
-            .map(|(_, manifest)| BundleName { name: &manifest.name, version: &manifest.version })
+            .map(|(_, manifest)| BundleName {
+                name: &manifest.name,
+                version: &manifest.version,
+            })
             .collect(),
         head: &target.head,
         label_space: &target.label_space,
         labels: &target.labels,
         metrics: &metrics,
-        thresholds: target
-            .thresholds
-            .as_ref()
-            .map(|thresholds| target.labels.iter().map(String::as_str).zip(thresholds.iter().copied()).collect()),
+        thresholds: target.thresholds.as_ref().map(|thresholds| {
+            target
+                .labels
+                .iter()
+                .map(String::as_str)
+                .zip(thresholds.iter().copied())
+                .collect()
+        }),
         no_answer_reasons: reasons,
         unreadable: broken.len(),
         unreadable_rows: &broken,
@@ -109,11 +119,19 @@ pub fn run(args: &Eval) -> Result<ExitCode> {
         print_table(&report)?;
     }
     for row in &broken {
-        let input = row.input.as_deref().map(|input| format!(" {input}:")).unwrap_or_default();
+        let input = row
+            .input
+            .as_deref()
+            .map(|input| format!(" {input}:"))
+            .unwrap_or_default();
         eprintln!("can't read line {}:{input} {}", row.line, row.error);
     }
     let passed = broken.is_empty() || args.skip_unreadable;
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(failure::SAID_NO) })
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(failure::SAID_NO)
+    })
 }
 
 /// Opens the models that the data's columns need.
@@ -128,7 +146,9 @@ fn open(args: &Eval, dataset: &Dataset) -> Result<Recognizer> {
 fn judge_all(args: &Eval, dataset: &Dataset, target: &Target, first: Recognizer) -> Result<Vec<Outcome>> {
     let progress = ProgressBar::new(dataset.rows.len() as u64)
         .with_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {eta} left")?);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(dataset.rows.len().max(1));
+    let cores = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(dataset.rows.len().max(1));
     let mut recognizers = vec![first];
     for _ in 1..cores {
         recognizers.push(open(args, dataset)?);
@@ -140,7 +160,10 @@ fn judge_all(args: &Eval, dataset: &Dataset, target: &Target, first: Recognizer)
             .map(|recognizer| {
                 let (next, progress) = (&next, &progress);
                 scope.spawn(move || {
-                    let mut worker = Worker { recognizer, pictures: Pictures::default() };
+                    let mut worker = Worker {
+                        recognizer,
+                        pictures: Pictures::default(),
+                    };
                     let mut done = Vec::new();
                     while let Some(row) = dataset.rows.get(next.fetch_add(1, Ordering::Relaxed)) {
                         done.push((row.index, judge(&mut worker, dataset, target, row)));
@@ -173,14 +196,22 @@ fn judge(worker: &mut Worker, dataset: &Dataset, target: &Target, row: &Row) -> 
     } else {
         let sense = worker.recognizer.manifests().next().map(|(sense, _)| sense);
         let cell = row.input.as_deref().unwrap_or_default();
-        sense.context("no model").and_then(|sense| ask(worker, dataset, row, sense, cell))
+        sense
+            .context("no model")
+            .and_then(|sense| ask(worker, dataset, row, sense, cell))
     };
     let outcome = answered.and_then(|answer| {
         let reason = match &answer.event {
             Event::NoAnswer(none) => Some(none.reason.name().to_owned()),
             _ => None,
         };
-        Ok((Judged { truth: target.truth(&row.labels)?, answer: answer_of(&answer.event, target) }, reason))
+        Ok((
+            Judged {
+                truth: target.truth(&row.labels)?,
+                answer: answer_of(&answer.event, target),
+            },
+            reason,
+        ))
     });
     match outcome {
         Ok((judged, reason)) => {
@@ -203,7 +234,9 @@ fn ask(worker: &mut Worker, dataset: &Dataset, row: &Row, sense: Sense, cell: &s
             let path = dataset.path(cell);
             let answer = inputs::audio_file(recognizer, Place::File(&path), |_| Ok(()))?;
             // A cut file was not read whole, so an answer about its beginning is no answer about the row.
-            answer.problem.map_or(Ok(answer.summary), |problem| Err(problem.into()))
+            answer
+                .problem
+                .map_or(Ok(answer.summary), |problem| Err(problem.into()))
         }
         Sense::Image => {
             let face = inputs::parse_face(row.region.as_deref())?;
@@ -246,7 +279,10 @@ fn answer_of(event: &Event, target: &Target) -> Option<Answer> {
         }
         Event::Fused(fused) => target.of_fused(fused)?,
     };
-    let mut answer = Answer { probabilities, selected };
+    let mut answer = Answer {
+        probabilities,
+        selected,
+    };
     if target.labelling == Labelling::Exclusive {
         answer.selected = vec![answer.top()];
     }
@@ -260,8 +296,18 @@ fn print_table(report: &Report<'_>) -> Result<()> {
         interval.map_or_else(String::new, |[low, high]| format!("  [{low:.4}, {high:.4}]"))
     };
     let metrics = report.metrics;
-    let names: Vec<String> = report.bundles.iter().map(|bundle| format!("{} {}", bundle.name, bundle.version)).collect();
-    print_line(&format!("{} on {}, head {} ({})", names.join(" + "), report.data, report.head, report.label_space))?;
+    let names: Vec<String> = report
+        .bundles
+        .iter()
+        .map(|bundle| format!("{} {}", bundle.name, bundle.version))
+        .collect();
+    print_line(&format!(
+        "{} on {}, head {} ({})",
+        names.join(" + "),
+        report.data,
+        report.head,
+        report.label_space
+    ))?;
     print_line(&format!(
         "{} items, {} without an answer, {} unreadable",
         metrics.n, metrics.no_answer, report.unreadable
@@ -273,15 +319,26 @@ fn print_table(report: &Report<'_>) -> Result<()> {
     let interval = &metrics.interval;
     for (name, value, interval) in [
         ("accuracy", metrics.accuracy, interval.accuracy),
-        ("unweighted average recall", metrics.unweighted_average_recall, interval.unweighted_average_recall),
+        (
+            "unweighted average recall",
+            metrics.unweighted_average_recall,
+            interval.unweighted_average_recall,
+        ),
         ("macro F1", metrics.macro_f1, interval.macro_f1),
         ("micro F1", metrics.micro_f1, None),
         ("average precision", metrics.average_precision, None),
-        ("expected calibration error", metrics.expected_calibration_error, None),
+        (
+            "expected calibration error",
+            metrics.expected_calibration_error,
+            None,
+        ),
     ] {
         print_line(&format!("{name:28}{}{}", figure(value), within(interval)))?;
     }
-    print_line(&format!("\n{:16}{:>8}{:>11}{:>9}{:>9}{:>9}", "label", "support", "precision", "recall", "F1", "AP"))?;
+    print_line(&format!(
+        "\n{:16}{:>8}{:>11}{:>9}{:>9}{:>9}",
+        "label", "support", "precision", "recall", "F1", "AP"
+    ))?;
     for class in &metrics.per_class {
         print_line(&format!(
             "{:16}{:>8}{:>11}{:>9}{:>9}{:>9}",
@@ -293,7 +350,12 @@ fn print_table(report: &Report<'_>) -> Result<()> {
             figure(class.average_precision)
         ))?;
     }
-    if let Confusion::Exclusive { labels, answers, matrix } = &metrics.confusion {
+    if let Confusion::Exclusive {
+        labels,
+        answers,
+        matrix,
+    } = &metrics.confusion
+    {
         print_line("\nconfusion (rows: truth, columns: answer)")?;
         let heads: Vec<String> = answers.iter().map(|name| format!("{:>8.8}", name)).collect();
         print_line(&format!("{:16}{}", "", heads.join(" ")))?;

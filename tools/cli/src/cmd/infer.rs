@@ -8,7 +8,7 @@ use limbic::{Answer, Origin, Sense};
 
 use crate::args::Infer;
 use crate::inputs::{self, Place};
-use crate::show::{self, Format};
+use crate::show::Printer;
 use crate::{bundled, failure};
 
 /// Answers for every input in the order text, sound, picture; with several senses, fuses them at the end.
@@ -27,14 +27,20 @@ pub fn run(args: &Infer) -> Result<ExitCode> {
     }
     let face = inputs::parse_face(args.region.as_deref())?;
     let mut recognizer = bundled::open(&args.models)?;
-    let format = if args.json { Format::Json } else { Format::Table };
     let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
-    let mut run = Run { format, answers: Vec::new(), failed: 0, progress };
+    let mut run = Run {
+        printer: Printer::begin(args.json)?,
+        answers: Vec::new(),
+        failed: 0,
+        progress,
+    };
 
-    show::header(format)?;
     for (index, text) in args.text.iter().enumerate() {
         let origin = Origin::named(format!("text:{}", index + 1));
-        run.take(&origin.source, recognizer.text_from(&origin, text).map_err(Into::into))?;
+        run.take(
+            &origin.source,
+            recognizer.text_from(&origin, text).map_err(Into::into),
+        )?;
     }
     for path in &args.text_file {
         let place = Place::File(path);
@@ -44,9 +50,13 @@ pub fn run(args: &Infer) -> Result<ExitCode> {
         let place = Place::File(path);
         let name = place.name();
         run.progress.set_message(format!("listening to {name}"));
-        let answer = inputs::audio_file(&mut recognizer, place, |window| {
+        let answer = inputs::audio_file(&mut recognizer, place, |mut window| {
             run.progress.tick();
-            if args.timeline { run.progress.suspend(|| show::event(&window.event, format)) } else { Ok(()) }
+            if args.timeline {
+                run.print(&mut window)
+            } else {
+                Ok(())
+            }
         });
         match answer {
             Ok(answer) => {
@@ -66,13 +76,18 @@ pub fn run(args: &Infer) -> Result<ExitCode> {
 
     let answered: Vec<&Answer> = run.answers.iter().collect();
     if senses_of(&answered) > 1 && answered.iter().any(|answer| !answer.opinions.is_empty()) {
-        show::event(&recognizer.fuse(&answered).context("can't fuse")?.event, format)?;
+        let mut fused = recognizer.fuse(&answered).context("can't fuse")?;
+        run.printer.print(&mut fused.event)?;
     }
-    Ok(if run.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(failure::ENVIRONMENT) })
+    Ok(if run.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(failure::ENVIRONMENT)
+    })
 }
 
 struct Run {
-    format: Format,
+    printer: Printer,
     answers: Vec<Answer>,
     failed: usize,
     progress: ProgressBar,
@@ -82,8 +97,8 @@ impl Run {
     /// Shows an answer, or says what is wrong with this input; the others go on.
     fn take(&mut self, name: &str, answer: Result<Answer>) -> Result<()> {
         match answer {
-            Ok(answer) => {
-                self.progress.suspend(|| show::event(&answer.event, self.format))?;
+            Ok(mut answer) => {
+                self.print(&mut answer)?;
                 self.answers.push(answer);
             }
             Err(error) => self.fail(name, &error),
@@ -91,10 +106,19 @@ impl Run {
         Ok(())
     }
 
+    /// Prints an event in front of the progress line.
+    fn print(&mut self, answer: &mut Answer) -> Result<()> {
+        self.progress.suspend(|| self.printer.print(&mut answer.event))
+    }
+
     fn fail(&mut self, name: &str, error: &anyhow::Error) {
         self.failed += 1;
         let words = failure::one_line(error);
-        let prefix = if words.contains(name) { String::new() } else { format!("{name}: ") };
+        let prefix = if words.contains(name) {
+            String::new()
+        } else {
+            format!("{name}: ")
+        };
         self.progress.suspend(|| eprintln!("error: {prefix}{words}"));
     }
 }
@@ -105,5 +129,8 @@ fn senses_of(answers: &[&Answer]) -> usize {
         limbic::Event::NoAnswer(event) => Some(event.sense),
         limbic::Event::Fused(_) => None,
     };
-    Sense::ALL.iter().filter(|sense| answers.iter().any(|answer| sense_of(answer) == Some(**sense))).count()
+    Sense::ALL
+        .iter()
+        .filter(|sense| answers.iter().any(|answer| sense_of(answer) == Some(**sense)))
+        .count()
 }

@@ -56,7 +56,8 @@ struct Macs {
 
 /// Shows what a bundle holds; its digests are checked on the way.
 pub fn run(args: &Inspect) -> Result<ExitCode> {
-    let bundle = Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
+    let bundle =
+        Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
     let manifest = bundle.manifest();
     let spaces = LabelSpaces::with_own(&manifest.label_spaces)?;
     let mut label_spaces = Vec::new();
@@ -91,7 +92,9 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
     for variant in &manifest.variants {
         for entry in &variant.entries {
-            let spec = manifest.program(&entry.program).context("a variant of an unknown program")?;
+            let spec = manifest
+                .program(&entry.program)
+                .context("a variant of an unknown program")?;
             // A backend that is not compiled in says nothing; its entries are listed all the same.
             let report: Option<ProgramReport> = match limbic_backends::by_name(&variant.backend) {
                 Err(_) => None,
@@ -110,10 +113,21 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
                 entry: entry.path.clone(),
                 parameters: report.as_ref().map(|report| report.parameters),
                 macs: report.as_ref().map(|report| {
-                    report.macs.iter().map(|(name, macs)| Macs { signature: name.clone(), macs: *macs }).collect()
+                    report
+                        .macs
+                        .iter()
+                        .map(|(name, macs)| Macs {
+                            signature: name.clone(),
+                            macs: *macs,
+                        })
+                        .collect()
                 }),
                 operators: report.map(|report| {
-                    report.operators.into_iter().map(|(name, nodes)| Operator { name, nodes }).collect()
+                    report
+                        .operators
+                        .into_iter()
+                        .map(|(name, nodes)| Operator { name, nodes })
+                        .collect()
                 }),
             });
         }
@@ -123,7 +137,10 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
 
 fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
     let manifest = report.manifest;
-    print_line(&format!("{} {}  ({} bytes)", manifest.name, manifest.version, report.bytes))?;
+    print_line(&format!(
+        "{} {}  ({} bytes)",
+        manifest.name, manifest.version, report.bytes
+    ))?;
     print_line(&format!("  {}", manifest.description))?;
     print_line(&format!("  identity      {}", report.identity))?;
     print_line(&format!("  format        {}", manifest.format))?;
@@ -131,7 +148,12 @@ fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
     print_line(&format!("  intended use  {}", manifest.intended_use))?;
     print_line("\npreprocessing")?;
     for input in &manifest.inputs {
-        print_line(&format!("  {} ({}) -> {}", input.name, input.modality.name(), input.tensors.join(", ")))?;
+        print_line(&format!(
+            "  {} ({}) -> {}",
+            input.name,
+            input.modality.name(),
+            input.tensors.join(", ")
+        ))?;
         for step in &input.steps {
             let mut parameters = serde_json::to_value(step)?;
             if let Some(map) = parameters.as_object_mut() {
@@ -143,7 +165,11 @@ fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
     print_line(&format!("  pooling       {}", manifest.pooling.name()))?;
     print_line("\nheads")?;
     for head in &manifest.heads {
-        let role = if manifest.head_is_gate(&head.name) { "  (serves a gate)" } else { "" };
+        let role = if manifest.head_is_gate(&head.name) {
+            "  (serves a gate)"
+        } else {
+            ""
+        };
         print_line(&format!(
             "  {:14}{} over {} from {}, temperature {:.4}{role}",
             head.name,
@@ -172,17 +198,26 @@ fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
             print_line(&format!("  parameters    {parameters}"))?;
         }
         for macs in program.macs.iter().flatten() {
-            let count = macs.macs.map_or_else(|| "free size".to_owned(), |macs| macs.to_string());
+            let count = macs
+                .macs
+                .map_or_else(|| "free size".to_owned(), |macs| macs.to_string());
             print_line(&format!("  MACs          {count} ({})", macs.signature))?;
         }
         if let Some(operators) = &program.operators {
-            let words: Vec<String> = operators.iter().map(|op| format!("{} {}", op.nodes, op.name)).collect();
+            let words: Vec<String> = operators
+                .iter()
+                .map(|op| format!("{} {}", op.nodes, op.name))
+                .collect();
             print_line(&format!("  operators     {}", words.join(", ")))?;
         }
     }
     print_line("\nentries")?;
     for info in bundle.entries() {
-        let state = if info.present { "" } else { "  (absent: thin bundle)" };
+        let state = if info.present {
+            ""
+        } else {
+            "  (absent: thin bundle)"
+        };
         print_line(&format!(
             "  {:>10}  {}  {}{state}",
             info.entry.bytes, info.entry.sha256, info.entry.path

@@ -53,14 +53,22 @@ pub fn run(args: &Preprocess) -> Result<ExitCode> {
                 Content::Text(_) => None,
             };
             let error = failure::one_line(&error);
-            broken.push(Broken { line: item.line.unwrap_or(item.row as u64 + 1), input, error });
+            broken.push(Broken {
+                line: item.line.unwrap_or(item.row as u64 + 1),
+                input,
+                error,
+            });
         }
         progress.inc(1);
     }
     progress.finish_and_clear();
     archive.write(&args.output)?;
     for problem in &broken {
-        let input = problem.input.as_deref().map(|input| format!(" {input}:")).unwrap_or_default();
+        let input = problem
+            .input
+            .as_deref()
+            .map(|input| format!(" {input}:"))
+            .unwrap_or_default();
         eprintln!("can't read row {}:{input} {}", problem.line, problem.error);
     }
     show::print_line(&format!(
@@ -70,7 +78,11 @@ pub fn run(args: &Preprocess) -> Result<ExitCode> {
         counts.words()
     ))?;
     let passed = broken.is_empty() || args.skip_unreadable;
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(failure::SAID_NO) })
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(failure::SAID_NO)
+    })
 }
 
 #[derive(Debug, Default)]
@@ -131,7 +143,12 @@ fn items(args: &Preprocess, pipeline: &Pipeline) -> Result<(Vec<Item>, Vec<Broke
             _ => Content::Path(dataset.path(cell)),
         };
         let region = row.region.clone().or_else(|| args.region.clone());
-        items.push(Item { row: row.index, line: Some(row.line), content, region });
+        items.push(Item {
+            row: row.index,
+            line: Some(row.line),
+            content,
+            region,
+        });
     }
     Ok((items, dataset.broken))
 }
@@ -142,7 +159,9 @@ fn picture(
     pictures: &mut Pictures,
     archive: &mut NpzWriter,
 ) -> Result<()> {
-    let Content::Path(path) = &item.content else { bail!("a picture is a file") };
+    let Content::Path(path) = &item.content else {
+        bail!("a picture is a file")
+    };
     let face = inputs::parse_face(item.region.as_deref())?;
     let picture = pictures.open(path)?;
     let region = match face {
@@ -151,7 +170,11 @@ fn picture(
     };
     let tensor = pipeline.run(picture.view(), region)?;
     // The batch axis of one becomes the rows of the array.
-    archive.push_f32(pipeline.tensor(), tensor.dims.get(1..).unwrap_or_default(), &tensor.values)?;
+    archive.push_f32(
+        pipeline.tensor(),
+        tensor.dims.get(1..).unwrap_or_default(),
+        &tensor.values,
+    )?;
     archive.push_i64("row", &[], &[item.row as i64])
 }
 
@@ -162,7 +185,9 @@ fn sound(
     archive: &mut NpzWriter,
     counts: &mut Counts,
 ) -> Result<()> {
-    let Content::Path(path) = &item.content else { bail!("a sound is a file") };
+    let Content::Path(path) = &item.content else {
+        bail!("a sound is a file")
+    };
     let mut reader = inputs::open_audio(Place::File(path))?;
     let mut stream = pipeline.stream(reader.sample_rate_hz(), reader.channels())?;
     // A file that breaks in the middle gives no rows at all.

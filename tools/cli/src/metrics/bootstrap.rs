@@ -41,7 +41,11 @@ fn percentiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let position = share * last as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "position lies in 0..=last")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "position lies in 0..=last"
+    )]
     let below = position.floor() as usize;
     let above = (below + 1).min(last);
     Some(sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64))
@@ -60,7 +64,10 @@ impl SplitMix64 {
     }
 
     /// Uniform index below `bound` by the high half of a 128-bit product.
-    #[expect(clippy::cast_possible_truncation, reason = "the high half is below a usize bound")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the high half is below a usize bound"
+    )]
     fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }

@@ -20,7 +20,11 @@ struct LabelCounts {
 impl Counts {
     /// Counts the items at `chosen`, where an index may occur several times.
     pub fn of(items: &[Judged], chosen: &[usize], labels: usize) -> Self {
-        let mut counts = Self { items: chosen.len(), right: 0, labels: vec![LabelCounts::default(); labels] };
+        let mut counts = Self {
+            items: chosen.len(),
+            right: 0,
+            labels: vec![LabelCounts::default(); labels],
+        };
         for item in chosen.iter().map(|&index| &items[index]) {
             let selected: &[usize] = item.answer.as_ref().map_or(&[], |answer| &answer.selected);
             for label in selected {
@@ -68,19 +72,30 @@ impl Counts {
 
     /// Mean recall over the labels that occur.
     pub fn unweighted_average_recall(&self) -> Option<f64> {
-        mean(&(0..self.labels.len()).filter_map(|label| self.recall(label)).collect::<Vec<_>>())
+        mean(
+            &(0..self.labels.len())
+                .filter_map(|label| self.recall(label))
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Mean F1 over the labels that occur in truth or answers.
     pub fn macro_f1(&self) -> Option<f64> {
-        mean(&(0..self.labels.len()).filter_map(|label| self.f1(label)).collect::<Vec<_>>())
+        mean(
+            &(0..self.labels.len())
+                .filter_map(|label| self.f1(label))
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// F1 of all label decisions pooled.
     pub fn micro_f1(&self) -> Option<f64> {
         let sum = |field: fn(&LabelCounts) -> usize| self.labels.iter().map(field).sum::<usize>();
         let positive = 2 * sum(|counts| counts.true_positive);
-        ratio(positive, positive + sum(|counts| counts.false_positive) + sum(|counts| counts.false_negative))
+        ratio(
+            positive,
+            positive + sum(|counts| counts.false_positive) + sum(|counts| counts.false_negative),
+        )
     }
 }
 

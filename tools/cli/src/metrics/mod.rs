@@ -149,8 +149,9 @@ pub fn evaluate(items: &[Judged], labels: &[String], labelling: Labelling) -> Me
     };
     let all: Vec<usize> = (0..items.len()).collect();
     let counts = Counts::of(items, &all, labels.len());
-    let average_precisions: Vec<Option<f64>> =
-        (0..labels.len()).map(|label| ranking::average_precision(items, label)).collect();
+    let average_precisions: Vec<Option<f64>> = (0..labels.len())
+        .map(|label| ranking::average_precision(items, label))
+        .collect();
     let present: Vec<f64> = average_precisions.iter().flatten().copied().collect();
     Metrics {
         n: items.len(),
@@ -179,8 +180,15 @@ pub fn evaluate(items: &[Judged], labels: &[String], labelling: Labelling) -> Me
 }
 
 fn with_one_truth(item: &Judged) -> Judged {
-    let answered = item.answer.as_ref().map(Answer::top).filter(|top| item.truth.contains(top));
-    Judged { truth: vec![answered.unwrap_or(item.truth[0])], answer: item.answer.clone() }
+    let answered = item
+        .answer
+        .as_ref()
+        .map(Answer::top)
+        .filter(|top| item.truth.contains(top));
+    Judged {
+        truth: vec![answered.unwrap_or(item.truth[0])],
+        answer: item.answer.clone(),
+    }
 }
 
 fn confusion(items: &[Judged], labels: &[String], labelling: Labelling) -> Confusion {
@@ -193,18 +201,28 @@ fn confusion(items: &[Judged], labels: &[String], labelling: Labelling) -> Confu
             }
             let mut answers = labels.to_vec();
             answers.push("no_answer".to_owned());
-            Confusion::Exclusive { labels: labels.to_vec(), answers, matrix }
+            Confusion::Exclusive {
+                labels: labels.to_vec(),
+                answers,
+                matrix,
+            }
         }
         Labelling::MultiLabel => {
             let mut matrices = vec![[[0; 2]; 2]; labels.len()];
             for item in items {
                 for (label, matrix) in matrices.iter_mut().enumerate() {
                     let truth = usize::from(item.truth.contains(&label));
-                    let answer = item.answer.as_ref().is_some_and(|answer| answer.selected.contains(&label));
+                    let answer = item
+                        .answer
+                        .as_ref()
+                        .is_some_and(|answer| answer.selected.contains(&label));
                     matrix[truth][usize::from(answer)] += 1;
                 }
             }
-            Confusion::MultiLabel { labels: labels.to_vec(), matrices }
+            Confusion::MultiLabel {
+                labels: labels.to_vec(),
+                matrices,
+            }
         }
     }
 }
@@ -215,7 +233,11 @@ fn calibration_error(items: &[Judged], labelling: Labelling) -> Option<f64> {
     let mut bins = [(0.0_f64, 0.0_f64, 0_usize); CALIBRATION_BINS];
     let mut total = 0;
     let mut add = |confidence: f64, right: bool| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "confidence lies in 0..=1")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "confidence lies in 0..=1"
+        )]
         let bin = ((confidence * CALIBRATION_BINS as f64) as usize).min(CALIBRATION_BINS - 1);
         bins[bin].0 += confidence;
         bins[bin].1 += f64::from(u8::from(right));
@@ -237,7 +259,10 @@ fn calibration_error(items: &[Judged], labelling: Labelling) -> Option<f64> {
         }
     }
     (total > 0).then(|| {
-        let gap: f64 = bins.iter().map(|(confidence, right, _)| (confidence - right).abs()).sum();
+        let gap: f64 = bins
+            .iter()
+            .map(|(confidence, right, _)| (confidence - right).abs())
+            .sum();
         gap / f64::from(u32::try_from(total).unwrap_or(u32::MAX))
     })
 }

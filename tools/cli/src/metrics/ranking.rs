@@ -10,7 +10,10 @@ pub fn average_precision(items: &[Judged], label: usize) -> Option<f64> {
     let mut ranked: Vec<(f64, bool)> = items
         .iter()
         .map(|item| {
-            let score = item.answer.as_ref().map_or(f64::NEG_INFINITY, |answer| answer.probabilities[label]);
+            let score = item
+                .answer
+                .as_ref()
+                .map_or(f64::NEG_INFINITY, |answer| answer.probabilities[label]);
             (score, item.truth.contains(&label))
         })
         .collect();

@@ -11,9 +11,15 @@ fn exclusive(truth: &[usize], probabilities: &[&[f64]]) -> Vec<Judged> {
         .iter()
         .zip(probabilities)
         .map(|(truth, probabilities)| {
-            let mut answer = Answer { probabilities: probabilities.to_vec(), selected: Vec::new() };
+            let mut answer = Answer {
+                probabilities: probabilities.to_vec(),
+                selected: Vec::new(),
+            };
             answer.selected = vec![answer.top()];
-            Judged { truth: vec![*truth], answer: Some(answer) }
+            Judged {
+                truth: vec![*truth],
+                answer: Some(answer),
+            }
         })
         .collect()
 }
@@ -52,7 +58,9 @@ fn exclusive_figures_equal_scikit_learn() {
     close(metrics.average_precision, 0.808_730_158_730_158_6);
     close(metrics.expected_calibration_error, 0.21);
     close(metrics.per_class[1].average_precision, 0.767_857_142_857_142_8);
-    let Confusion::Exclusive { matrix, answers, .. } = metrics.confusion else { panic!("exclusive") };
+    let Confusion::Exclusive { matrix, answers, .. } = metrics.confusion else {
+        panic!("exclusive")
+    };
     assert_eq!(matrix, [[2, 1, 0, 0], [1, 3, 0, 0], [1, 0, 2, 0]]);
     assert_eq!(answers.last().map(String::as_str), Some("no_answer"));
 }
@@ -60,8 +68,13 @@ fn exclusive_figures_equal_scikit_learn() {
 #[test]
 fn multi_label_figures_equal_scikit_learn() {
     let truth = [vec![0, 2], vec![1], vec![0, 1], vec![2], vec![0]];
-    let probabilities =
-        [[0.9, 0.4, 0.2], [0.1, 0.8, 0.3], [0.6, 0.4, 0.1], [0.2, 0.7, 0.9], [0.55, 0.1, 0.6]];
+    let probabilities = [
+        [0.9, 0.4, 0.2],
+        [0.1, 0.8, 0.3],
+        [0.6, 0.4, 0.1],
+        [0.2, 0.7, 0.9],
+        [0.55, 0.1, 0.6],
+    ];
     let items: Vec<Judged> = truth
         .into_iter()
         .zip(probabilities)
@@ -79,7 +92,9 @@ fn multi_label_figures_equal_scikit_learn() {
     close(metrics.macro_f1, 2.0 / 3.0);
     close(metrics.micro_f1, 0.714_285_714_285_714_3);
     close(metrics.average_precision, 0.833_333_333_333_333_4);
-    let Confusion::MultiLabel { matrices, .. } = metrics.confusion else { panic!("multi-label") };
+    let Confusion::MultiLabel { matrices, .. } = metrics.confusion else {
+        panic!("multi-label")
+    };
     assert_eq!(matrices, [[[2, 0], [0, 3]], [[2, 1], [1, 1]], [[2, 1], [1, 1]]]);
 }
 
@@ -91,7 +106,9 @@ fn a_no_answer_counts_as_wrong() {
     assert_eq!((metrics.n, metrics.no_answer), (10, 1));
     close(metrics.accuracy, 0.6);
     close(metrics.per_class[0].recall, 1.0 / 3.0);
-    let Confusion::Exclusive { matrix, .. } = metrics.confusion else { panic!("exclusive") };
+    let Confusion::Exclusive { matrix, .. } = metrics.confusion else {
+        panic!("exclusive")
+    };
     assert_eq!(matrix[0], [1, 1, 0, 1]);
 }
 
@@ -108,7 +125,10 @@ fn the_interval_holds_the_figure_and_repeats() {
     let first = evaluate(&items, &names(3), Labelling::Exclusive);
     let [low, high] = first.interval.accuracy.expect("an interval");
     // The normal approximation's standard error is sqrt(0.7 * 0.3 / 200) = 0.0324, so the width is near 0.127.
-    assert!(low < 0.7 && 0.7 < high && (high - low - 0.127).abs() < 0.02, "{low} {high}");
+    assert!(
+        low < 0.7 && 0.7 < high && (high - low - 0.127).abs() < 0.02,
+        "{low} {high}"
+    );
     let again = evaluate(&items, &names(3), Labelling::Exclusive);
     assert_eq!(first.interval.macro_f1, again.interval.macro_f1);
 }

@@ -17,12 +17,19 @@ pub struct Ran {
 impl Ran {
     /// The events of `--json`, one a line.
     pub fn events(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect()
     }
 
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -39,11 +46,17 @@ impl Ran {
 
 /// Runs `limbic` in the workspace's root.
 pub fn limbic<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ran {
-    ran(Command::new(env!("CARGO_BIN_EXE_limbic")).args(args).current_dir(root()))
+    ran(Command::new(env!("CARGO_BIN_EXE_limbic"))
+        .args(args)
+        .current_dir(root()))
 }
 
 pub fn ran(command: &mut Command) -> Ran {
-    let Output { status, stdout, stderr } = command.output().expect("the binary starts");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the binary starts");
     Ran {
         code: status.code().unwrap_or(-1),
         stdout: String::from_utf8(stdout).expect("stdout is UTF-8"),
