@@ -140,9 +140,9 @@ def new_student(heads, items, windows):
 # --- soft labels ---------------------------------------------------------------------------------
 
 
-def fit_teacher(sentiment, emotions, path, epochs, seed, share=0.2, rate=1e-4, tokens=1024):
+def fit_teacher(sentiment, emotions, path, epochs, run, share=0.2, rate=1e-4, tokens=1024):
     """Teaches MiniLM both label spaces; each epoch sees a new `share` of the emotion texts."""
-    torch.manual_seed(seed)
+    torch.manual_seed(run[0])
     teacher = load_teacher({"sentiment": len(SENTIMENT), "emotion": len(EKMAN)})
     encoder = teacher.encoder
     frozen = [encoder.words, encoder.expand, encoder.positions, encoder.norm]
@@ -169,7 +169,7 @@ def fit_teacher(sentiment, emotions, path, epochs, seed, share=0.2, rate=1e-4, t
             return F.cross_entropy(logits, torch.tensor([of[0] for of in labels]))
         return 7 * F.binary_cross_entropy_with_logits(logits, multi_hot(labels, len(EKMAN)))
 
-    history = fit(teacher, path, epochs, make_epoch, loss_of, rate, seed)
+    history = fit(teacher, path, epochs, make_epoch, loss_of, rate, run)
     return teacher.eval(), history
 
 
@@ -204,7 +204,7 @@ def word_means(hidden, ids, mask, continues):
     return total / torch.bincount(word).float()[:, None]
 
 
-def imitate(student, teacher, items, windows, path, epochs, seed, rate=8e-4, tokens=2048):
+def imitate(student, teacher, items, windows, path, epochs, run, rate=8e-4, tokens=2048):
     """Trains the student to give every word the teacher's hidden state and every text its logits.
 
     Texts of several windows are left out. Returns the history and the teacher's logits for all
@@ -244,7 +244,7 @@ def imitate(student, teacher, items, windows, path, epochs, seed, rate=8e-4, tok
         logits = student.heads["emotion"](hidden, mask).float()
         return loss + F.binary_cross_entropy_with_logits(logits, soft["emotion"][chosen].sigmoid())
 
-    history = fit(student, path, epochs, make_epoch, loss_of, rate, seed)
+    history = fit(student, path, epochs, make_epoch, loss_of, rate, run)
     missing = [i for i in range(len(items)) if soft["sentiment"][i].isnan().any()]
     if missing:
         for name, logits in soft_logits(teacher, [items[i] for i in missing]).items():

@@ -12,7 +12,7 @@ from export import parameters_of_graph
 from measure import calibrate, macro_f1, measure, top_accuracy
 from model import Shape, TextModel
 from tensors import HERE, batches, choose_windows, limbic_binary, pooled_logits, predict, windows_of
-from training import fit
+from training import fit, name_of
 
 MOST_WINDOWS = 3
 
@@ -158,7 +158,9 @@ def train(options):
         wanted = multi_hot([item.labels for item in tenth], len(labels))
         return {"score": macro_f1(logits, wanted) if several else top_accuracy(logits, wanted)}
 
-    history = fit(model, options.out / "labels.pt", options.epochs, make_epoch, loss, 2e-4, options.seed, after_epoch)
+    data = [digest(options.data), digest(HERE / "graph.onnx")]
+    run = (options.seed, name_of(data))
+    history = fit(model, options.out / "labels.pt", options.epochs, make_epoch, loss, 2e-4, run, after_epoch)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())

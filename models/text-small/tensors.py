@@ -38,7 +38,7 @@ def windows_of(items, limbic, cache, bundle=HERE / "model.toml"):
             with open(table, "w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(["label", "input"])
-                writer.writerows(["", item.text] for item in items)
+                writer.writerows(["unused", item.text] for item in items)
             subprocess.run(
                 [limbic, "preprocess", "--bundle", bundle, "--data", table, "-o", made], check=True
             )

@@ -37,7 +37,7 @@ from tensors import (
     stack,
     windows_of,
 )
-from training import fit
+from training import fit, name_of
 
 HEADS = {"sentiment": SENTIMENT, "emotion": EKMAN}
 # What the student imitates the teacher on, beside all phrases: sentences of reviews, and every n-th
@@ -58,7 +58,7 @@ def arguments():
     parser.add_argument("--valid", type=Path, help="measured at the end; only with --data")
     parser.add_argument("--out", type=Path, default=HERE / "build")
     parser.add_argument("--limbic", type=Path, help="the limbic binary that prepares the tensors")
-    parser.add_argument("--epochs", type=int, default=2, help="epochs of the last stage")
+    parser.add_argument("--epochs", type=int, help="of the last stage: 2, or 8 with --data")
     parser.add_argument("--teacher-epochs", type=int, default=2)
     parser.add_argument("--imitation-epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=20261122)
@@ -153,13 +153,14 @@ def train_shared(options):
     unlabelled_windows = [tensors[part][i] for part, rows in asked.items() for i in rows]
 
     seed, out = options.seed, options.out
+    run = (seed, name_of(corpora.digests()))
     teacher, teacher_history = fit_teacher(
-        corpora.sst2, corpora.emotions, out / "teacher.pt", options.teacher_epochs, seed
+        corpora.sst2, corpora.emotions, out / "teacher.pt", options.teacher_epochs, run
     )
-    torch.manual_seed(options.seed)
+    torch.manual_seed(seed)
     model = new_student({head: len(labels) for head, labels in HEADS.items()}, unlabelled, unlabelled_windows)
     imitation_history, soft = imitate(
-        model, teacher, unlabelled, unlabelled_windows, out / "student.pt", options.imitation_epochs, seed
+        model, teacher, unlabelled, unlabelled_windows, out / "student.pt", options.imitation_epochs, run
     )
     soft = by_part(soft, asked, {part: len(texts[part]) for part in asked})
 
@@ -187,7 +188,7 @@ def train_shared(options):
         steps.epoch,
         lambda step: steps.loss(model, step),
         3e-4,
-        options.seed,
+        run,
         after_epoch,
     )
     rounded_to_half(model)
@@ -220,6 +221,7 @@ def by_part(soft, asked, sizes):
 
 def main():
     options = arguments()
+    options.epochs = options.epochs or (8 if options.data else 2)
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)

@@ -1,5 +1,7 @@
 """One training loop for all stages: schedule, optimiser, checkpoints that a later run resumes."""
 
+import hashlib
+import json
 import os
 import random
 import sys
@@ -15,14 +17,23 @@ def save_atomically(state, path):
     os.replace(beside, path)
 
 
-def fit(model, path, epochs, make_epoch, loss_of, rate, seed, after_epoch=None, warm_up=0.1):
+def name_of(digests):
+    """A short name of data with these digests."""
+    text = json.dumps(digests, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fit(model, path, epochs, make_epoch, loss_of, rate, run, after_epoch=None, warm_up=0.1):
     """Trains `model` and keeps its state in the file `path` after each epoch.
 
     `make_epoch(epoch, draw)` gives the list of steps, `loss_of(step)` the loss of one; the learning
     rate rises for the share `warm_up` of all steps and falls linearly to zero. `after_epoch(epoch)`
     returns a score, higher being better: the weights of the best epoch are the ones loaded at the
-    end. Returns the history: one record an epoch.
+    end. `run` is the seed and a name of the data: a checkpoint of another run is refused, not resumed.
+    Returns the history: one record an epoch.
     """
+    seed, data = run
+    run = f"{seed}:{data}:{epochs}"
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.dim() > 1], "weight_decay": 0.01},
@@ -32,6 +43,8 @@ def fit(model, path, epochs, make_epoch, loss_of, rate, seed, after_epoch=None, 
     history, best = [], None
     if path.exists():
         state = torch.load(path, weights_only=True)
+        if state["run"] != run:
+            sys.exit(f"{path} is of a run with other data, seed or epochs: remove it or change --out")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         history, best = state["history"], state["best"]
@@ -70,7 +83,7 @@ def fit(model, path, epochs, make_epoch, loss_of, rate, seed, after_epoch=None, 
         weights = {name: value.clone() for name, value in model.state_dict().items()}
         if best is None or record.get("score", epoch) >= best["score"]:
             best = {"score": record.get("score", epoch), "epoch": epoch + 1, "model": weights}
-        state = {"model": weights, "optimiser": optimiser.state_dict()}
+        state = {"run": run, "model": weights, "optimiser": optimiser.state_dict()}
         save_atomically(state | {"history": history, "best": best}, path)
     if best:
         model.load_state_dict(best["model"])
