@@ -194,6 +194,16 @@ def fit(options, sampler, choosing, labels, key):
     return progress
 
 
+def processor():
+    """The processor's name, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]}, {len(names)} cores" if names else platform.processor() or platform.machine()
+
+
 def main():
     options = arguments()
     torch.set_num_threads(options.threads)
@@ -239,7 +249,7 @@ def main():
         "history": progress["history"],
         "training_seconds": round(progress["seconds"], 1),
         "training_cpu_seconds": round(progress["cpu_seconds"], 1),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "threads": options.threads,
         "torch": torch.__version__,
     }
