@@ -2,6 +2,11 @@
 //!
 //! `models/<name>/reference.json` holds probabilities keyed by the SHA-256 of each input; `golden.py` beside it made
 //! them with Pillow, librosa or the HF tokenizers. The inputs are in `../shared/data`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::HashMap;
 use std::io::Read;

@@ -1,4 +1,9 @@
 //! Answers about sound do not depend on how it was cut into chunks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::cell::RefCell;
 use std::path::Path;

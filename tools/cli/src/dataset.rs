@@ -16,6 +16,15 @@ pub struct Dataset {
     folder: PathBuf,
 }
 
+/// Whether rows need labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// A row without one can't be read.
+    Required,
+    /// Rows are only made into tensors.
+    Optional,
+}
+
 /// One item.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -50,13 +59,14 @@ pub struct Broken {
 
 impl Dataset {
     /// Reads the CSV: UTF-8, a header line, standard quoting; `label` cells hold several labels joined by `|`.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, need: Labels) -> Result<Self> {
         let file = std::fs::File::open(path).with_context(|| format!("can't open {}", path.display()))?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self::parse(std::io::BufReader::new(file), folder).with_context(|| format!("in {}", path.display()))
+        Self::parse(std::io::BufReader::new(file), folder, need)
+            .with_context(|| format!("in {}", path.display()))
     }
 
-    fn parse(reader: impl std::io::Read, folder: PathBuf) -> Result<Self> {
+    fn parse(reader: impl std::io::Read, folder: PathBuf, need: Labels) -> Result<Self> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
         let header: Vec<String> = reader
             .byte_headers()
@@ -76,6 +86,12 @@ impl Dataset {
         if input.is_none() && !by_sense {
             bail!(
                 "the header is `{}`; it needs a column `input`, or any of `text`, `audio`, `image`",
+                header.join(",")
+            );
+        }
+        if label.is_none() && need == Labels::Required {
+            bail!(
+                "the header is `{}`; without a column `label` there is nothing to judge",
                 header.join(",")
             );
         }
@@ -132,7 +148,7 @@ impl Dataset {
                     image: cell(image)?,
                     region: cell(region)?,
                 };
-                if label.is_some() && row.labels.is_empty() {
+                if need == Labels::Required && row.labels.is_empty() {
                     return Err("no label".to_owned());
                 }
                 if row.by_sense().is_empty() && row.input.is_none() {
@@ -188,7 +204,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &[u8]) -> Result<Dataset> {
-        Dataset::parse(text, PathBuf::from("folder"))
+        Dataset::parse(text, PathBuf::from("folder"), Labels::Required)
     }
 
     #[test]
@@ -211,6 +227,18 @@ mod tests {
             [2, 3, 4]
         );
         assert!(errors[0].contains("1 cells") && errors[1] == "no label" && errors[2].contains("UTF-8"));
+    }
+
+    #[test]
+    fn rows_for_tensors_need_no_label() {
+        let data = Dataset::parse(&b"input,label\na.wav,\n"[..], PathBuf::new(), Labels::Optional).unwrap();
+        assert_eq!((data.rows.len(), data.broken.len()), (1, 0));
+        assert!(
+            parse(b"input\na.wav\n")
+                .unwrap_err()
+                .to_string()
+                .contains("label")
+        );
     }
 
     #[test]

@@ -1,4 +1,9 @@
 //! Input that is broken, hostile or empty: one clear message a file, the right exit code, and the rest still runs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -10,7 +10,7 @@ use limbic::{Answer as Recognized, Event, Origin, Recognizer, Sense};
 use serde::Serialize;
 
 use crate::args::Eval;
-use crate::dataset::{Broken, Dataset, Row};
+use crate::dataset::{Broken, Dataset, Labels, Row};
 use crate::inputs::{self, Pictures, Place};
 use crate::metrics::{self, Answer, Confusion, Judged, Labelling, Metrics};
 use crate::show::print_line;
@@ -53,18 +53,12 @@ enum Outcome {
 
 /// Judges a bundle on a labelled set.
 pub fn run(args: &Eval) -> Result<ExitCode> {
-    let mut dataset = Dataset::read(&args.data)?;
+    let mut dataset = Dataset::read(&args.data, Labels::Required)?;
     if let Some(limit) = args.limit {
         dataset.rows.truncate(limit);
     }
     if dataset.rows.is_empty() && dataset.broken.is_empty() {
         bail!("{} has no rows", args.data.display());
-    }
-    if dataset.rows.iter().all(|row| row.labels.is_empty()) && !dataset.rows.is_empty() {
-        bail!(
-            "{} has no column `label`; without it there is nothing to judge",
-            args.data.display()
-        );
     }
     let recognizer = open(args, &dataset)?;
     let target = Target::choose(&recognizer, &dataset, args.head.as_deref())?;

@@ -11,7 +11,7 @@ use limbic_bundle::Package;
 use limbic_capture::files::text;
 
 use crate::args::{Gated, Preprocess};
-use crate::dataset::{Broken, Dataset};
+use crate::dataset::{Broken, Dataset, Labels};
 use crate::inputs::{self, Pictures, Place};
 use crate::npz::NpzWriter;
 use crate::{failure, show};
@@ -127,7 +127,7 @@ fn items(args: &Preprocess, pipeline: &Pipeline) -> Result<(Vec<Item>, Vec<Broke
         });
         return Ok((items.collect(), Vec::new()));
     };
-    let dataset = Dataset::read(data)?;
+    let dataset = Dataset::read(data, Labels::Optional)?;
     let mut items = Vec::with_capacity(dataset.rows.len());
     for row in &dataset.rows {
         let cell = match pipeline {

@@ -175,7 +175,7 @@ fn fused_targets(wanted: &[String]) -> Vec<Target> {
             .iter()
             .filter(|space| space.labelling() != SpaceLabelling::Dimensional)
             .find(|space| wanted.iter().all(|label| space.index_of(label).is_some()))
-            .map(|space| renamed(space));
+            .map(renamed);
         if let Some(renamed) =
             renamed.filter(|renamed| wanted.iter().all(|l| renamed.iter().any(|(from, _)| from == l)))
         {
