@@ -6,6 +6,7 @@ Every corpus becomes a list of `Item`. Nothing here depends on the model or its 
 import csv
 import gzip
 import hashlib
+import os
 import random
 import re
 import sys
@@ -37,6 +38,12 @@ class Item:
 
     text: str
     labels: tuple
+
+
+def shared_folder():
+    """Where the data lies: LIMBIC_SHARED, or the folder `shared` beside the workspace."""
+    beside = Path(__file__).resolve().parents[3] / "shared"
+    return Path(os.environ.get("LIMBIC_SHARED", beside))
 
 
 def lines(path):

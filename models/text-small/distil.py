@@ -177,7 +177,8 @@ def fit_teacher(sentiment, emotions, path, epochs, run, share=0.2, rate=1e-4, to
 def soft_logits(teacher, items, tokens=4096):
     """The fitted teacher's logits for all items: {head: [items, labels]}."""
     rows = teacher_tokens(items)
-    found = {name: torch.zeros(len(items), head.logits.out_features) for name, head in teacher.heads.items()}
+    sizes = {name: head.logits.out_features for name, head in teacher.heads.items()}
+    found = {name: torch.zeros(len(items), size) for name, size in sizes.items()}
     for chosen in batches([len(row) for row in rows], tokens):
         ids, mask = stack([rows[i] for i in chosen])
         with torch.autocast("cpu", torch.bfloat16):

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from data import EKMAN, SENTIMENT, lines
+from data import EKMAN, SENTIMENT, lines, shared_folder
 from export import parameters_of_graph
 from model import Shape, TextModel
 from tensors import HERE
@@ -43,7 +43,8 @@ def choose(folder):
         rows = list(enumerate(lines(folder / source)))[first:]
         picked = draw.sample(rows, count)
         if "goemotions" in source:
-            strange = [row for row in rows if row not in picked and not column(source, row[1]).isascii()]
+            rest = [row for row in rows if row not in picked]
+            strange = [row for row in rest if not column(source, row[1]).isascii()]
             picked += draw.sample(strange, BEYOND_ASCII)
         if "imdb" in source:
             rest = [row for row in rows if row not in picked]
@@ -105,7 +106,7 @@ class Reference:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, default=HERE.parents[1].parent / "shared")
+    parser.add_argument("--shared", type=Path, default=shared_folder())
     parser.add_argument("--graph", type=Path, default=HERE / "graph.onnx")
     parser.add_argument("--calibration", type=Path, default=HERE / "calibration.json")
     parser.add_argument("-o", "--out", type=Path, default=HERE / "reference.json")

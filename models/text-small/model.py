@@ -136,7 +136,8 @@ def load_teacher(heads, dropout=0.1):
 
     folder = teacher_folder()
     config = json.loads((folder / "config.json").read_text())
-    given = {k.removeprefix("bert."): v.float() for k, v in load_file(folder / "model.safetensors").items()}
+    stored = load_file(folder / "model.safetensors")
+    given = {name.removeprefix("bert."): tensor.float() for name, tensor in stored.items()}
     shape = Shape(
         vocabulary=config["vocab_size"],
         embedding=config["hidden_size"],

@@ -4,11 +4,11 @@ import json
 import shutil
 import sys
 
-import torch
 import torch.nn.functional as F
 
 from data import SENTIMENT, digest, hold_out, multi_hot, read_table
-from export import parameters_of_graph
+from distil import student_vocabulary
+from export import parameters_of_graph, rounded_to_half
 from measure import calibrate, macro_f1, measure, top_accuracy
 from model import Shape, TextModel
 from tensors import HERE, batches, choose_windows, limbic_binary, pooled_logits, predict, windows_of
@@ -75,7 +75,8 @@ def label_space(labels, several):
         if label.lower() in ("negative", "neutral", "positive"):
             valence = label.lower()
         name = json.dumps(label, ensure_ascii=False)
-        rows.append(f"  {{ label = {name}, emotions = {{ {emotion} = 1.0 }}, valence = {{ {valence} = 1.0 }} }},\n")
+        map_of = f"emotions = {{ {emotion} = 1.0 }}, valence = {{ {valence} = 1.0 }}"
+        rows.append(f"  {{ label = {name}, {map_of} }},\n")
     kind = "multi_label" if several else "exclusive"
     head = f'[[label_spaces]]\nid = "own"\nsource = "labels given to train.py"\nlabelling = "{kind}"\n'
     return f"{head}exhaustive = true\nlabels = [\n{''.join(rows)}]\n"
@@ -88,7 +89,8 @@ def write_manifest(out, labels, several):
     before, after = text.split(start)
     end = after[after.index("[[gates]]") :]
     before = before.replace('name = "text-small"', 'name = "text-own"')
-    before = before.replace(before.split('description = "')[1].split('"\n')[0], "Own labels on the text-small encoder")
+    description = before.split('description = "')[1].split('"\n')[0]
+    before = before.replace(description, "Own labels on the text-small encoder")
     thresholds = [0.5] * len(labels) if several else []
     middle = f"""[[programs.signatures.tensors]]
 name = "label_logits"
@@ -123,7 +125,8 @@ abstain_below = 0.0
     (out / "model.toml").write_text(before + middle + end, encoding="utf-8")
     for name in ("vocab.txt", "LICENSE"):
         shutil.copyfile(HERE / name, out / name)
-    card = f"# text-own\n\nThe text-small encoder with a head for {', '.join(labels)}; its numbers are in metrics.json.\n"
+    about = f"The text-small encoder with a head for {', '.join(labels)}"
+    card = f"# text-own\n\n{about}; its numbers are in metrics.json.\n"
     (out / "card.md").write_text(card, encoding="utf-8")
 
 
@@ -135,7 +138,8 @@ def train(options):
     def windows(items):
         return windows_of(items, limbic, options.out / "tensors")
 
-    model = TextModel(Shape(vocabulary=len((HERE / "vocab.txt").read_text(encoding="utf-8").split("\n")) - 1), {"label": len(labels)}, dropout=0.1)
+    shape = Shape(vocabulary=len(student_vocabulary()))
+    model = TextModel(shape, {"label": len(labels)}, dropout=0.1)
     shipped_encoder(model, HERE / "graph.onnx")
     rows, rest_labels = windows(rest), [item.labels for item in rest]
     parts = {"tenth": ("label", tenth, windows(tenth))}
@@ -160,10 +164,9 @@ def train(options):
 
     data = [digest(options.data), digest(HERE / "graph.onnx")]
     run = (options.seed, name_of(data))
-    history = fit(model, options.out / "labels.pt", options.epochs, make_epoch, loss, 2e-4, run, after_epoch)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.half().float())
+    path = options.out / "labels.pt"
+    history = fit(model, path, options.epochs, make_epoch, loss, 2e-4, run, after_epoch)
+    rounded_to_half(model)
     heads = {"label": labels}
     calibration = calibrate(model, heads, parts, several_heads)
     final = {name: ("label", items, windows(items)) for name, items in final.items()}

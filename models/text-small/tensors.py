@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 
 
 def limbic_binary(given=None):

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 
 import own_labels
-from data import EKMAN, SENTIMENT, Corpora, multi_hot, sentences_of
+from data import EKMAN, SENTIMENT, Corpora, multi_hot, sentences_of, shared_folder
 from distil import fit_teacher, imitate, new_student
 from export import export_graph, rounded_to_half
 from measure import calibrate, macro_f1, measure, top_accuracy
@@ -53,7 +53,7 @@ SOFT_PHRASES, SOFT_EMOTIONS = 0.5, 0.3
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=HERE.parents[1].parent / "shared")
+    parser.add_argument("--shared", type=Path, default=shared_folder())
     parser.add_argument("--data", type=Path, help="own labels: CSV with columns label, input")
     parser.add_argument("--valid", type=Path, help="measured at the end; only with --data")
     parser.add_argument("--out", type=Path, default=HERE / "build")
@@ -158,9 +158,11 @@ def train_shared(options):
         corpora.sst2, corpora.emotions, out / "teacher.pt", options.teacher_epochs, run
     )
     torch.manual_seed(seed)
-    model = new_student({head: len(labels) for head, labels in HEADS.items()}, unlabelled, unlabelled_windows)
+    sizes = {head: len(labels) for head, labels in HEADS.items()}
+    model = new_student(sizes, unlabelled, unlabelled_windows)
+    path, epochs = out / "student.pt", options.imitation_epochs
     imitation_history, soft = imitate(
-        model, teacher, unlabelled, unlabelled_windows, out / "student.pt", options.imitation_epochs, run
+        model, teacher, unlabelled, unlabelled_windows, path, epochs, run
     )
     soft = by_part(soft, asked, {part: len(texts[part]) for part in asked})
 
@@ -209,7 +211,8 @@ def train_shared(options):
 
 def by_part(soft, asked, sizes):
     """The teacher's logits, which stand in a row, as {part: {head: logits}}; NaN where not asked."""
-    split = {head: logits.split([len(rows) for rows in asked.values()]) for head, logits in soft.items()}
+    counts = [len(rows) for rows in asked.values()]
+    split = {head: logits.split(counts) for head, logits in soft.items()}
     found = {}
     for n, (part, rows) in enumerate(asked.items()):
         found[part] = {}

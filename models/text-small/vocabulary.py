@@ -66,10 +66,10 @@ def train(texts, path, size=SIZE):
 
 
 def main():
-    from data import Corpora
+    from data import Corpora, shared_folder
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--shared", type=Path, default=shared_folder())
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_name("vocab.txt"))
     arguments = parser.parse_args()
