@@ -210,6 +210,8 @@ def preprocess(limbic, model, items, out, name):
         subprocess.run([str(part) for part in command], check=True)
     except FileNotFoundError:
         raise SystemExit(f"{limbic}: not found; build it with `cargo build --release -p limbic-cli`") from None
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"{table}: limbic preprocess ended with {error.returncode}; see its message above") from None
     with np.load(tensors) as file:
         pixels, rows = file["pixels"], file["row"]
     if not np.array_equal(rows, np.arange(len(items))):
