@@ -87,7 +87,7 @@ def measure(model, heads, calibration, parts, multi_label=("emotion",)):
     for name, (head, items, windows) in parts.items():
         settings = calibration["heads"][head]
         wanted = multi_hot([item.labels for item in items], len(heads[head]))
-        logits = predict(model, windows)[order.index(head)] / settings["temperature"]
+        logits = predict(model, windows, exact=True)[order.index(head)] / settings["temperature"]
         record = {"head": head, "n": len(items)}
         if head in multi_label:
             record["macro_f1"] = macro_f1(logits, wanted, settings["thresholds"])

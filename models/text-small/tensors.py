@@ -129,12 +129,15 @@ def pooled_logits(model, documents):
 
 
 @torch.no_grad()
-def predict(model, documents, tokens=8192):
-    """Pooled logits of every head for all documents, in their order."""
+def predict(model, documents, tokens=8192, exact=False):
+    """Pooled logits of every head for all documents, in their order.
+
+    `exact` computes in float32, as limbic does; without it the products are bfloat16.
+    """
     model.eval()
     rows = None
     for chosen in batches([sum(len(w) for w in d) for d in documents], tokens):
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=not exact):
             outputs = pooled_logits(model, [documents[i] for i in chosen])
         if rows is None:
             rows = [torch.zeros(len(documents), out.shape[1]) for out in outputs]

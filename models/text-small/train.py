@@ -199,7 +199,6 @@ def train_shared(options):
         name: (head, items, windows(items)) for name, (head, items) in corpora.final().items()
     }
     metrics = {
-        "arithmetic": "bfloat16 products; limbic eval computes in float32",
         "measured": measure(model, HEADS, calibration, final),
         "measured_on_tenth": measure(model, HEADS, calibration, tenths),
         "items": corpora.counts(),
