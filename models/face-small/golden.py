@@ -17,7 +17,7 @@ from dataset import CELL, PER_ROW, sha256_file
 from network import SIZE, load_onnx_weights
 
 HERE = Path(__file__).resolve().parent
-SHEET_FACES, ODD_REGIONS, SAMPLES, PHOTOGRAPHS = 110, 50, 40, 40
+SHEET_FACES, ODD_REGIONS, SAMPLES, PHOTOGRAPHS = 170, 50, 64, 40
 
 
 def choose(shared, seed):
