@@ -1,0 +1,178 @@
+//! The types of a graph's values, found from its inputs' types and its constants.
+
+mod array;
+mod control;
+mod layer;
+mod math;
+mod quant;
+mod signal;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, ValueId};
+use crate::op::Op;
+use crate::tensor::Tensor;
+use crate::types::{Dim, TensorType};
+
+/// What is known of an operation's inputs: `None` where one is left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    inputs: &'a [Option<(&'a TensorType, Option<&'a Tensor>)>],
+}
+
+impl<'a> Known<'a> {
+    /// Of a list of types, each with its elements where they are known.
+    pub fn new(inputs: &'a [Option<(&'a TensorType, Option<&'a Tensor>)>]) -> Self {
+        Self { inputs }
+    }
+
+    /// Number of inputs, left-out ones at the end included.
+    pub fn count(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Type of an input.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if it is left out.
+    pub fn ty(&self, n: usize) -> Result<&'a TensorType> {
+        self.optional(n)
+            .ok_or_else(|| Error::new(ErrorKind::Name, "", format!("input {n}"), "none"))
+    }
+
+    /// Type of an input that may be left out.
+    pub fn optional(&self, n: usize) -> Option<&'a TensorType> {
+        self.inputs.get(n).copied().flatten().map(|(ty, _)| ty)
+    }
+
+    /// Elements of an input, where they are known.
+    pub fn constant(&self, n: usize) -> Option<&'a Tensor> {
+        self.inputs
+            .get(n)
+            .copied()
+            .flatten()
+            .and_then(|(_, constant)| constant)
+    }
+
+    /// Whether an input is given.
+    pub fn has(&self, n: usize) -> bool {
+        self.optional(n).is_some()
+    }
+}
+
+/// Types of an operation's outputs; extents that depend on unknown elements are `None`.
+///
+/// # Errors
+/// [`ErrorKind::Shape`], [`ErrorKind::Dtype`], [`ErrorKind::Value`] or [`ErrorKind::Name`] where the inputs do not fit.
+pub fn output_types(op: &Op, inputs: Known<'_>, outputs: usize) -> Result<Vec<TensorType>> {
+    use Op::*;
+    match op {
+        Unary(_)
+        | Binary(_)
+        | Compare(_)
+        | Logic(_)
+        | Variadic(_)
+        | Where
+        | Clip
+        | Cast { .. }
+        | BitCast { .. }
+        | Reduce { .. }
+        | ArgExtreme { .. }
+        | Softmax { .. }
+        | LogSoftmax { .. }
+        | Hardmax { .. }
+        | Cumulative { .. }
+        | TopK { .. }
+        | LpNormalization { .. } => math::output_types(op, inputs, outputs),
+        Conv(_)
+        | ConvTranspose(_)
+        | DeformConv(_)
+        | ConvInteger(_)
+        | Pool(_)
+        | GlobalPool(_)
+        | MaxUnpool(_)
+        | Gemm { .. }
+        | MatMul
+        | MatMulInteger
+        | BatchNormalization { .. }
+        | InstanceNormalization { .. }
+        | GroupNormalization { .. }
+        | LayerNormalization { .. }
+        | RmsNormalization { .. }
+        | MeanVarianceNormalization { .. }
+        | LocalResponseNormalization { .. }
+        | Attention(_)
+        | RotaryEmbedding(_)
+        | Recurrent(_)
+        | Resize(_)
+        | GridSample { .. }
+        | AffineGrid { .. }
+        | RoiAlign(_)
+        | NonMaxSuppression { .. }
+        | Col2Im(_)
+        | QLinearConv(_)
+        | QLinearMatMul => layer::output_types(op, inputs, outputs),
+        Dft { .. } | Stft { .. } | Window { .. } => signal::output_types(op, inputs, outputs),
+        Quantize(_) | Dequantize(_) | DynamicQuantize | Requantize => {
+            quant::output_types(op, inputs, outputs)
+        }
+        If { .. } => control::output_types(op, inputs, outputs),
+        _ => array::output_types(op, inputs, outputs),
+    }
+}
+
+/// Gives every value its type: runs through the nodes in their order, and evaluates those whose inputs are all known
+/// and small, so that shapes made by arithmetic on shapes become numbers.
+///
+/// Types that the graph already has are checked against what is found; quantization stays as it is.
+///
+/// # Errors
+/// As [`output_types`], naming the node.
+pub fn infer(graph: &mut Graph) -> Result<()> {
+    for n in 0..graph.nodes.len() {
+        infer_node(graph, n)?;
+    }
+    Ok(())
+}
+
+fn infer_node(graph: &mut Graph, n: usize) -> Result<()> {
+    let node = &graph.nodes[n];
+    let known: Vec<_> = node
+        .inputs
+        .iter()
+        .map(|id| id.map(|id| (&graph.value(id).ty, graph.constant(id))))
+        .collect();
+    let found = output_types(&node.op, Known::new(&known), node.outputs.len())
+        .map_err(|e| e.within(format!("node {}", node.name)))?;
+    let outputs: Vec<(ValueId, TensorType)> = node
+        .outputs
+        .iter()
+        .zip(found)
+        .filter_map(|(id, ty)| Some(((*id)?, ty)))
+        .collect();
+    let name = node.name.clone();
+    for (id, ty) in outputs {
+        let value = graph.value_mut(id);
+        merge(&mut value.ty, ty).map_err(|e| e.within(format!("node {name}, value {}", value.name)))?;
+    }
+    Ok(())
+}
+
+/// Takes what was found into what was stated; they may not contradict each other.
+fn merge(stated: &mut TensorType, found: TensorType) -> Result<()> {
+    if stated.quantization.is_none() && stated.dtype != found.dtype {
+        return Err(Error::new(ErrorKind::Dtype, "", stated.dtype, found.dtype));
+    }
+    let Some(new) = found.dims else { return Ok(()) };
+    if let Some(old) = &stated.dims {
+        let same = |(a, b): (&Dim, &Dim)| a == b || a.known().is_none() || b.known().is_none();
+        if old.len() != new.len() || !old.iter().zip(&new).all(same) {
+            let found = TensorType {
+                dims: Some(new),
+                ..stated.clone()
+            };
+            return Err(Error::new(ErrorKind::Shape, "", &*stated, found));
+        }
+    }
+    stated.dims = Some(new);
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The reference interpreter: clear, f32 with f64 accumulation, every operation the graph has.
+
+mod array;
+mod control;
+mod layer;
+mod math;
+mod quant;
+mod signal;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Rounding;
+use crate::op::Op;
+use crate::tensor::Tensor;
+use crate::types::TensorType;
+
+/// What an operation is applied to.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// What is computed.
+    pub op: &'a Op,
+    /// In the order that the operation documents; `None` where one is left out.
+    pub inputs: &'a [Option<&'a Tensor>],
+    /// Types of the outputs as far as they are known; `None` where one is not wanted.
+    pub outputs: &'a [Option<&'a TensorType>],
+    /// Rule of integer operations.
+    pub rounding: Rounding,
+}
+
+impl<'a> Call<'a> {
+    /// An input.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if it is left out.
+    pub fn input(&self, n: usize) -> Result<&'a Tensor> {
+        self.optional(n)
+            .ok_or_else(|| Error::new(ErrorKind::Name, "", format!("input {n}"), "none"))
+    }
+
+    /// An input that may be left out.
+    pub fn optional(&self, n: usize) -> Option<&'a Tensor> {
+        self.inputs.get(n).copied().flatten()
+    }
+
+    /// Whether an output is wanted.
+    pub fn wants(&self, n: usize) -> bool {
+        self.outputs.get(n).copied().flatten().is_some()
+    }
+}
+
+/// Applies one operation to real numbers and plain integers: quantized types are seen to by the caller.
+fn kernel(call: Call<'_>) -> Result<Vec<Tensor>> {
+    use Op::*;
+    match call.op {
+        Unary(_)
+        | Binary(_)
+        | Compare(_)
+        | Logic(_)
+        | Variadic(_)
+        | Where
+        | Clip
+        | Cast { .. }
+        | BitCast { .. }
+        | Reduce { .. }
+        | ArgExtreme { .. }
+        | Softmax { .. }
+        | LogSoftmax { .. }
+        | Hardmax { .. }
+        | Cumulative { .. }
+        | TopK { .. }
+        | LpNormalization { .. } => math::run(call),
+        Conv(_)
+        | ConvTranspose(_)
+        | DeformConv(_)
+        | ConvInteger(_)
+        | Pool(_)
+        | GlobalPool(_)
+        | MaxUnpool(_)
+        | Gemm { .. }
+        | MatMul
+        | MatMulInteger
+        | BatchNormalization { .. }
+        | InstanceNormalization { .. }
+        | GroupNormalization { .. }
+        | LayerNormalization { .. }
+        | RmsNormalization { .. }
+        | MeanVarianceNormalization { .. }
+        | LocalResponseNormalization { .. }
+        | Attention(_)
+        | RotaryEmbedding(_)
+        | Recurrent(_)
+        | Resize(_)
+        | GridSample { .. }
+        | AffineGrid { .. }
+        | RoiAlign(_)
+        | NonMaxSuppression { .. }
+        | Col2Im(_)
+        | QLinearConv(_)
+        | QLinearMatMul => layer::run(call),
+        Dft { .. } | Stft { .. } | Window { .. } => signal::run(call),
+        Quantize(_) | Dequantize(_) | DynamicQuantize | Requantize => quant::run(call),
+        If { .. } => control::run(call),
+        _ => array::run(call),
+    }
+}
+
+/// Applies one operation, quantized types included.
+///
+/// # Errors
+/// [`ErrorKind::Shape`], [`ErrorKind::Dtype`], [`ErrorKind::Value`] or [`ErrorKind::Name`] where the inputs do not fit.
+pub fn evaluate(call: Call<'_>) -> Result<Vec<Tensor>> {
+    kernel(call)
+}
+
+/// Runs a graph whose inputs are given in their order; returns its outputs.
+///
+/// # Errors
+/// As [`evaluate`], naming the node; [`ErrorKind::Shape`] or [`ErrorKind::Dtype`] naming an input that does not fit.
+pub fn run(graph: &crate::graph::Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    run_observed(graph, inputs, &mut |_, _| {})
+}
+
+/// As [`run`], showing `observer` each value as it is made, inputs included, constants not.
+///
+/// A value is dropped once the last node that reads it has run.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_observed(
+    graph: &crate::graph::Graph,
+    _inputs: &[Tensor],
+    _observer: &mut dyn FnMut(crate::graph::ValueId, &Tensor),
+) -> Result<Vec<Tensor>> {
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        &graph.name,
+        "a driver",
+        "none yet",
+    ))
+}

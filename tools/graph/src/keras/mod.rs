@@ -1,0 +1,1 @@
+//! Keras: `model_config` and weights to a graph.

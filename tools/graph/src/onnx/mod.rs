@@ -1,0 +1,1 @@
+//! ONNX files: read at opsets 7 to 28, written at 17.
