@@ -25,5 +25,5 @@ pub use dtype::Dtype;
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Graph, Node, NodeId, Rounding, Value, ValueId};
 pub use op::Op;
-pub use tensor::{Element, Storage, Tensor, element_count};
+pub use tensor::{Element, MAX_ELEMENTS, Storage, Tensor, element_count};
 pub use types::{Dim, Quantization, Symbol, TensorType};

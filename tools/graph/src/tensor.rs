@@ -119,6 +119,9 @@ pub struct Tensor {
     pub quantization: Option<Quantization>,
 }
 
+/// Most elements a tensor may have: 8 GiB of `f32`.
+pub const MAX_ELEMENTS: usize = 1 << 31;
+
 /// Product of extents; `None` where it overflows.
 pub fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
