@@ -17,6 +17,7 @@ pub mod keras;
 pub mod onnx;
 pub mod op;
 pub mod passes;
+mod spatial;
 mod tensor;
 pub mod tflite;
 mod types;

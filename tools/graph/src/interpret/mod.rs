@@ -2,10 +2,13 @@
 
 mod array;
 mod control;
+mod drive;
 mod layer;
 mod math;
 mod quant;
 mod signal;
+
+pub use drive::{run, run_observed};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Rounding;
@@ -109,31 +112,4 @@ fn kernel(call: Call<'_>) -> Result<Vec<Tensor>> {
 /// [`ErrorKind::Shape`], [`ErrorKind::Dtype`], [`ErrorKind::Value`] or [`ErrorKind::Name`] where the inputs do not fit.
 pub fn evaluate(call: Call<'_>) -> Result<Vec<Tensor>> {
     kernel(call)
-}
-
-/// Runs a graph whose inputs are given in their order; returns its outputs.
-///
-/// # Errors
-/// As [`evaluate`], naming the node; [`ErrorKind::Shape`] or [`ErrorKind::Dtype`] naming an input that does not fit.
-pub fn run(graph: &crate::graph::Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    run_observed(graph, inputs, &mut |_, _| {})
-}
-
-/// As [`run`], showing `observer` each value as it is made, inputs included, constants not.
-///
-/// A value is dropped once the last node that reads it has run.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_observed(
-    graph: &crate::graph::Graph,
-    _inputs: &[Tensor],
-    _observer: &mut dyn FnMut(crate::graph::ValueId, &Tensor),
-) -> Result<Vec<Tensor>> {
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        &graph.name,
-        "a driver",
-        "none yet",
-    ))
 }
