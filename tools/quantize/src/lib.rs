@@ -1,0 +1,12 @@
+//! Quantization of a float graph, its answers watched.
+//!
+//! Two steps stay apart: a float [`limbic_graph::Graph`] and a stream of inputs give a calibration [`calibrate::Table`];
+//! graph, table and a scheme give a graph whose types are quantized.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod calibrate;
+mod error;
+
+pub use error::{Error, ErrorKind, Result};
