@@ -2,10 +2,13 @@
 
 mod array;
 mod control;
+pub(crate) mod extent;
 mod layer;
 mod math;
 mod quant;
 mod signal;
+
+pub(crate) use math::reduced_axes;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, ValueId};

@@ -6,7 +6,10 @@ mod drive;
 mod layer;
 mod math;
 mod quant;
+mod shape;
 mod signal;
+mod strided;
+mod wide;
 
 pub use drive::{run, run_observed};
 
