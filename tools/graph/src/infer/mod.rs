@@ -2,6 +2,7 @@
 
 mod array;
 mod control;
+mod dynamic;
 pub(crate) mod extent;
 mod layer;
 mod math;
@@ -115,6 +116,7 @@ pub fn output_types(op: &Op, inputs: Known<'_>, outputs: usize) -> Result<Vec<Te
         | QLinearConv(_)
         | QLinearMatMul => layer::output_types(op, inputs, outputs),
         Dft { .. } | Stft { .. } | Window { .. } => signal::output_types(op, inputs, outputs),
+        DynamicMatMul => dynamic::output_types(inputs),
         Quantize(_) | Dequantize(_) | DynamicQuantize | Requantize => {
             quant::output_types(op, inputs, outputs)
         }

@@ -3,6 +3,7 @@
 mod array;
 mod control;
 mod drive;
+mod dynamic;
 mod layer;
 mod math;
 mod quant;
@@ -103,6 +104,7 @@ fn kernel(call: Call<'_>) -> Result<Vec<Tensor>> {
         | QLinearConv(_)
         | QLinearMatMul => layer::run(call),
         Dft { .. } | Stft { .. } | Window { .. } => signal::run(call),
+        DynamicMatMul => dynamic::run(call),
         Quantize(_) | Dequantize(_) | DynamicQuantize | Requantize => quant::run(call),
         If { .. } => control::run(call),
         _ => array::run(call),

@@ -7,7 +7,9 @@
 //! Where an operation's inputs and output are *quantized* (their type has a [`crate::Quantization`]), the operation
 //! is integer arithmetic on them: `Conv`, `ConvTranspose`, `Gemm` and `MatMul` accumulate in i32 (a bias is an i32 of
 //! scale `scale_x * scale_w`) and requantize by [`crate::Graph::rounding`]; the others act on the real numbers that
-//! the integers stand for, in f32, and quantize the result to nearest, ties to even.
+//! the integers stand for, in f32, and quantize the result to nearest, ties to even. Where such an operation's output
+//! is plain `f32`, it is the accumulator times `scale_x * scale_w`, or the real numbers themselves; an input of the
+//! others that is plain `f32` is taken as it is.
 
 mod array;
 mod layer;
@@ -407,6 +409,10 @@ pub enum Op {
     DynamicQuantize,
     /// Between quantized types, or from `f32` to a quantized type and back: `(X)`, parameters in the types.
     Requantize,
+    /// `(X, W, B?)`: X `[...,K]` of `f32`, W `[K,N]` of `i8` with one symmetric scale or one for each of its columns, B
+    /// `[N]` of `f32`, to `f32` `[...,N]`. Each row of X is rounded to `i8` with the scale `max|x| / 127` of its own,
+    /// ties to even; the products are summed in i32, brought to f32, and multiplied by the product of both scales.
+    DynamicMatMul,
     /// `(a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero)`.
     QLinearMatMul,
     /// `(x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, B?)`.
