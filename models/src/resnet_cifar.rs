@@ -1,0 +1,81 @@
+//! ResNets for 32x32 pictures, as He et al. 2015 (section 4.2) describe them.
+
+use limbic_graph::op::{Binary, PadMode, Unary};
+use limbic_graph::{Dtype, Op, Result, Tensor, ValueId};
+
+use crate::network::{Conv, Network};
+use crate::{Architecture, Settings};
+
+/// The architecture of any depth, shortcuts without parameters (option A) or as a 1x1 convolution (option B).
+pub(crate) const ARCHITECTURE: Architecture = Architecture {
+    name: "resnet-cifar",
+    description: "Picture f32 [1,3,32,32] to class logits, three stages of basic blocks",
+    anchors: &["layer1.0.conv1.weight"],
+    build,
+};
+
+fn build(net: &mut Network<'_>, settings: &Settings) -> Result<()> {
+    let channels = net.extent("conv1.weight", 1).max(1);
+    let shape = settings
+        .input
+        .clone()
+        .unwrap_or_else(|| vec![1, channels, 32, 32]);
+    let x = net.input("input", Dtype::F32, &shape);
+    let x = net.conv_norm("conv1", "bn1", x, &Conv::square(3, 1))?;
+    let mut x = net.unary("relu", Unary::Relu, x);
+    for stage in 1..=3 {
+        let blocks = net.count_under(&format!("layer{stage}.")).max(1);
+        for block in 0..blocks {
+            let stride = if stage > 1 && block == 0 { 2 } else { 1 };
+            x = basic(net, &format!("layer{stage}.{block}"), x, stride)?;
+        }
+    }
+    let pooled = net.global_mean("pooled", x);
+    let logits = net.linear("linear", pooled)?;
+    net.output("logits", logits);
+    Ok(())
+}
+
+fn basic(net: &mut Network<'_>, prefix: &str, x: ValueId, stride: usize) -> Result<ValueId> {
+    let part = |name: &str| format!("{prefix}.{name}");
+    let y = net.conv_norm(&part("conv1"), &part("bn1"), x, &Conv::square(3, stride))?;
+    let y = net.unary(&part("relu1"), Unary::Relu, y);
+    let y = net.conv_norm(&part("conv2"), &part("bn2"), y, &Conv::square(3, 1))?;
+    let weight = part("conv1.weight");
+    let (outputs, inputs) = (net.extent(&weight, 0), net.extent(&weight, 1));
+    let shortcut = if net.has_under(&part("shortcut.")) {
+        net.conv_norm(
+            &part("shortcut.0"),
+            &part("shortcut.1"),
+            x,
+            &Conv::square(1, stride),
+        )?
+    } else if stride > 1 || outputs != inputs {
+        padded(net, &part("shortcut"), x, stride, outputs.saturating_sub(inputs))
+    } else {
+        x
+    };
+    let sum = net.binary(&part("add"), Binary::Add, y, shortcut);
+    Ok(net.unary(&part("relu2"), Unary::Relu, sum))
+}
+
+/// Every `stride`-th element, and channels of zeros on both sides.
+fn padded(net: &mut Network<'_>, name: &str, x: ValueId, stride: usize, channels: usize) -> ValueId {
+    let vector = |values: [i64; 2]| Tensor::vector(values.to_vec());
+    let starts = net.constant(&format!("{name}.starts"), vector([0, 0]));
+    let ends = net.constant(&format!("{name}.ends"), vector([i64::MAX, i64::MAX]));
+    let axes = net.constant(&format!("{name}.axes"), vector([2, 3]));
+    let steps = net.constant(&format!("{name}.steps"), vector([stride as i64; 2]));
+    let x = net.node(
+        &format!("{name}.slice"),
+        Op::Slice,
+        &[x, starts, ends, axes, steps],
+        Dtype::F32,
+    );
+    let before = (channels / 2) as i64;
+    let behind = channels as i64 - before;
+    let pads = vec![0, before, 0, 0, 0, behind, 0, 0];
+    let pads = net.constant(&format!("{name}.pads"), Tensor::vector(pads));
+    let mode = PadMode::Constant;
+    net.node(name, Op::Pad { mode }, &[x, pads], Dtype::F32)
+}
