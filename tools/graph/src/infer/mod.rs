@@ -3,12 +3,14 @@
 mod array;
 mod control;
 mod dynamic;
+pub(crate) mod einsum;
 pub(crate) mod extent;
 mod layer;
 mod math;
 mod quant;
 mod signal;
 
+pub(crate) use array::{crop_or_pad, cuts, pads, permutation, shape_range, split_sizes};
 pub(crate) use math::reduced_axes;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,6 +1,8 @@
 //! The reference interpreter: clear, f32 with f64 accumulation, every operation the graph has.
 
+mod arithmetic;
 mod array;
+mod cast;
 mod control;
 mod drive;
 mod dynamic;

@@ -170,3 +170,50 @@ pub(super) fn around(shape: &[usize], axis: usize) -> (usize, usize, usize) {
         shape[axis + 1..].iter().product(),
     )
 }
+
+/// The elements at the places that each axis' map names, `fill` where one names none.
+pub(super) fn pick<T: Copy>(
+    x: &[T],
+    shape: &[usize],
+    maps: &[Vec<Option<usize>>],
+    fill: T,
+) -> Result<Vec<T>> {
+    let out_shape: Vec<usize> = maps.iter().map(Vec::len).collect();
+    let count = checked_count(&out_shape)?;
+    let Some((inner, outer)) = maps.split_last() else {
+        return Ok(x.to_vec());
+    };
+    let mut out = Vec::with_capacity(count);
+    if count == 0 {
+        return Ok(out);
+    }
+    let steps = strides(shape);
+    let whole = inner.iter().enumerate().all(|(n, &from)| from == Some(n));
+    let mut place = vec![0usize; outer.len()];
+    loop {
+        let start = outer
+            .iter()
+            .zip(&place)
+            .zip(&steps)
+            .try_fold(0usize, |sum, ((map, &n), &step)| {
+                Some(sum + map[n]? * step as usize)
+            });
+        match start {
+            None => out.resize(out.len() + inner.len(), fill),
+            Some(start) if whole => out.extend_from_slice(&x[start..start + inner.len()]),
+            Some(start) => out.extend(inner.iter().map(|from| from.map_or(fill, |from| x[start + from]))),
+        }
+        let mut axis = outer.len();
+        loop {
+            if axis == 0 {
+                return Ok(out);
+            }
+            axis -= 1;
+            place[axis] += 1;
+            if place[axis] < outer[axis].len() {
+                break;
+            }
+            place[axis] = 0;
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::extent;
-use crate::interpret::math::arithmetic::Number;
+use crate::interpret::arithmetic::Number;
 use crate::interpret::strided::around;
 use crate::interpret::wide::{Narrow, Wide, widen};
 use crate::tensor::{Storage, Tensor};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::for_each_storage;
-use crate::interpret::math::arithmetic::Number;
+use crate::interpret::arithmetic::Number;
 use crate::interpret::strided::{Walk, broadcast_strides, zip};
 use crate::interpret::wide::{Narrow, Wide, widen};
 use crate::op::{Compare, Logic};

@@ -1,16 +1,15 @@
 //! Elementwise functions and what runs along axes.
 
-mod arithmetic;
 mod axis;
 mod binary;
-mod cast;
+
 mod compare;
 mod reduce;
 mod topk;
 mod unary;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::interpret::Call;
+use crate::interpret::{Call, cast};
 use crate::op::Op;
 use crate::tensor::Tensor;
 

@@ -3,7 +3,7 @@
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::extent;
-use crate::interpret::math::arithmetic::Number;
+use crate::interpret::arithmetic::Number;
 use crate::interpret::strided::{Walk, around, strides};
 use crate::interpret::wide::{Narrow, Wide, for_each_wide, widen};
 use crate::op::Reduce;

@@ -9,7 +9,7 @@ use crate::tensor::{Storage, Tensor};
 
 /// The elements in another type: to a float rounded to nearest, ties to even; from a float to an integer towards zero
 /// and limited to its range; between integers cut to the low bits; to `bool` whether it is not zero.
-pub(in crate::interpret) fn cast(x: &Tensor, to: Dtype) -> Storage {
+pub(super) fn cast(x: &Tensor, to: Dtype) -> Storage {
     if x.dtype() == to {
         return x.storage().clone();
     }
