@@ -261,9 +261,12 @@ impl Graph {
     /// [`ErrorKind::Order`] or [`ErrorKind::Name`] naming the node and value.
     pub fn check(&self) -> Result<()> {
         let mut known: Vec<bool> = self.values.iter().map(|v| v.constant.is_some()).collect();
+        // What a node makes may be known before it runs.
+        let mut made = vec![false; self.values.len()];
         let place = |node: &Node| format!("node {}", node.name);
         for id in &self.inputs {
             *known.get_mut(id.0).ok_or_else(|| unknown_id("inputs", *id))? = true;
+            made[id.0] = true;
         }
         for node in &self.nodes {
             for id in node.inputs.iter().flatten() {
@@ -282,8 +285,11 @@ impl Graph {
                 }
             }
             for id in node.outputs.iter().flatten() {
-                match known.get_mut(id.0) {
-                    Some(known @ false) => *known = true,
+                match made.get_mut(id.0) {
+                    Some(made @ false) => {
+                        *made = true;
+                        known[id.0] = true;
+                    }
                     Some(true) => {
                         let name = &self.values[id.0].name;
                         return Err(Error::new(

@@ -1,6 +1,7 @@
 //! The types of a graph's values, found from its inputs' types and its constants.
 
 mod array;
+mod constant;
 mod control;
 mod dynamic;
 pub(crate) mod einsum;
@@ -161,6 +162,26 @@ fn infer_node(graph: &mut Graph, n: usize) -> Result<()> {
         let value = graph.value_mut(id);
         merge(&mut value.ty, ty).map_err(|e| e.within(format!("node {name}, value {}", value.name)))?;
     }
+    infer_constants(graph, n).map_err(|e| e.within(format!("node {name}")))
+}
+
+/// Gives the outputs of a node their elements, where those are known.
+fn infer_constants(graph: &mut Graph, n: usize) -> Result<()> {
+    let node = &graph.nodes[n];
+    let unknown = |id: &ValueId| graph.constant(*id).is_none();
+    if !node.outputs.iter().flatten().any(unknown) {
+        return Ok(());
+    }
+    let Some(found) = constant::outputs(graph, node)? else {
+        return Ok(());
+    };
+    let outputs = node.outputs.clone();
+    for (id, tensor) in outputs.into_iter().zip(found) {
+        let Some(id) = id else { continue };
+        let value = graph.value_mut(id);
+        merge(&mut value.ty, tensor.tensor_type()).map_err(|e| e.within(format!("value {}", value.name)))?;
+        value.constant = Some(tensor.with_quantization(value.ty.quantization.clone()));
+    }
     Ok(())
 }
 
@@ -172,6 +193,8 @@ fn merge(stated: &mut TensorType, found: TensorType) -> Result<()> {
     let Some(new) = found.dims else { return Ok(()) };
     if let Some(old) = &stated.dims {
         let same = |(a, b): (&Dim, &Dim)| a == b || a.known().is_none() || b.known().is_none();
+        // A number says more than a symbol.
+        let known = |(&a, &b): (&Dim, &Dim)| if a.known().is_some() { a } else { b };
         if old.len() != new.len() || !old.iter().zip(&new).all(same) {
             let found = TensorType {
                 dims: Some(new),
@@ -179,6 +202,8 @@ fn merge(stated: &mut TensorType, found: TensorType) -> Result<()> {
             };
             return Err(Error::new(ErrorKind::Shape, "", &*stated, found));
         }
+        stated.dims = Some(old.iter().zip(&new).map(known).collect());
+        return Ok(());
     }
     stated.dims = Some(new);
     Ok(())

@@ -2,13 +2,15 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::einsum::{Equation, Label};
-use crate::infer::extent::checked_count;
 use crate::interpret::Call;
 use crate::interpret::arithmetic::Number;
 use crate::interpret::strided::{Walk, strides};
 use crate::interpret::wide::{Narrow, Wide, widen};
-use crate::tensor::{Storage, Tensor};
+use crate::tensor::{Storage, Tensor, element_count};
 use crate::types::Dim;
+
+/// Greatest number of results, and of terms of one result; their places are held in memory.
+const MAX_PLACES: usize = 1 << 26;
 
 /// The sum over labels that the output lacks of the products of the operands; floats in `f64`.
 pub(super) fn einsum(call: Call<'_>, equation: &str) -> Result<Storage> {
@@ -62,7 +64,16 @@ fn offsets(equation: &Equation, tensors: &[&Tensor], labels: &[Label]) -> Result
         .map(|&label| equation.extent(label).and_then(Dim::known))
         .collect::<Option<Vec<usize>>>()
         .ok_or_else(|| Error::new(ErrorKind::Shape, "", "known extents", "none"))?;
-    let count = checked_count(&shape)?;
+    let count = element_count(&shape)
+        .filter(|&n| n <= MAX_PLACES)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Limit,
+                "",
+                format!("at most {MAX_PLACES} terms and results"),
+                format!("{shape:?}"),
+            )
+        })?;
     let mut found = Vec::with_capacity(tensors.len());
     for (tensor, term) in tensors.iter().zip(&equation.operands) {
         let own = strides(tensor.shape());
