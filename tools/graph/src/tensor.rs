@@ -226,6 +226,94 @@ impl Tensor {
         Ok(Self::new(shape, self.storage.clone())?.with_quantization(self.quantization.clone()))
     }
 
+    /// The tensor with its axes in another order: axis `permutation[i]` becomes axis `i`, as NumPy's `transpose`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if `permutation` is not one of its axes; [`ErrorKind::Unsupported`] for a tensor that is
+    /// quantized in blocks.
+    pub fn permuted(&self, permutation: &[usize]) -> Result<Self> {
+        let mut sorted = permutation.to_vec();
+        sorted.sort_unstable();
+        if sorted.len() != self.rank() || sorted.iter().enumerate().any(|(i, &axis)| i != axis) {
+            let expected = format!("a permutation of {} axes", self.rank());
+            return Err(Error::new(
+                ErrorKind::Shape,
+                "tensor",
+                expected,
+                format!("{permutation:?}"),
+            ));
+        }
+        let shape: Vec<usize> = permutation.iter().map(|&axis| self.shape[axis]).collect();
+        let mut strides = vec![1; self.rank()];
+        for axis in (1..self.rank()).rev() {
+            strides[axis - 1] = self.shape[axis].saturating_mul(strides[axis]);
+        }
+        let strides: Vec<usize> = permutation.iter().map(|&axis| strides[axis]).collect();
+        let places = places(&shape, &strides, self.len());
+        let storage: Storage =
+            for_each_storage!(&self.storage, e => places.iter().map(|&at| e[at]).collect::<Vec<_>>().into());
+        let quantization = self
+            .quantization
+            .as_ref()
+            .map(|q| q.permuted(permutation))
+            .transpose()?;
+        Ok(Self::new(&shape, storage)?.with_quantization(quantization))
+    }
+
+    /// The real numbers that the elements stand for, as `f32`; without quantization, the elements widened.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] if there are not as many scales as the quantization says.
+    pub fn dequantized(&self) -> Result<Self> {
+        let Some(quantization) = &self.quantization else {
+            return Self::new(&self.shape, self.to_f32());
+        };
+        let integers = self.to_i64()?;
+        let inner = |axis: usize| {
+            self.shape
+                .get(axis + 1..)
+                .unwrap_or_default()
+                .iter()
+                .product::<usize>()
+        };
+        let extent = |axis: usize| self.shape.get(axis).copied().unwrap_or(1);
+        let reals: Option<Vec<f32>> = integers
+            .into_iter()
+            .enumerate()
+            .map(|(at, n)| {
+                let (scale, zero) = match quantization {
+                    Quantization::PerTensor { scale, zero_point } => (*scale, *zero_point),
+                    Quantization::PerAxis {
+                        axis,
+                        scales,
+                        zero_points,
+                    } => {
+                        let place = at / inner(*axis).max(1) % extent(*axis).max(1);
+                        (*scales.get(place)?, *zero_points.get(place)?)
+                    }
+                    Quantization::Blocks {
+                        axis,
+                        size,
+                        scales,
+                        zero_points,
+                    } => {
+                        let (inner, extent) = (inner(*axis).max(1), extent(*axis).max(1));
+                        let block = at / inner % extent / (*size).max(1);
+                        let outer = at / inner / extent * extent.div_ceil((*size).max(1));
+                        let place = (outer + block) * inner + at % inner;
+                        (*scales.get(place)?, *zero_points.get(place)?)
+                    }
+                };
+                Some(n.saturating_sub(zero.into()) as f32 * scale)
+            })
+            .collect();
+        let reals = reals.ok_or_else(|| {
+            let expected = format!("a scale and zero point for each part of {:?}", self.shape);
+            Error::new(ErrorKind::Shape, "tensor", expected, "fewer")
+        })?;
+        Self::new(&self.shape, reals)
+    }
+
     /// The elements widened to `f32`, quantization not applied; `bool` gives 0 and 1.
     pub fn to_f32(&self) -> Vec<f32> {
         match &self.storage {
@@ -277,4 +365,24 @@ impl Tensor {
             ..TensorType::new(self.dtype(), &self.shape)
         }
     }
+}
+
+/// Where each of `count` elements of a tensor of these extents lies, by the strides of its axes.
+fn places(shape: &[usize], strides: &[usize], count: usize) -> Vec<usize> {
+    let mut found = Vec::with_capacity(count);
+    let mut index = vec![0; shape.len()];
+    let mut at = 0;
+    for _ in 0..count {
+        found.push(at);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            at += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            at -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    found
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::dtype::Dtype;
+use crate::error::{Error, ErrorKind, Result};
 
 /// One extent of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +71,32 @@ pub enum Quantization {
         /// As `scales`.
         zero_points: Vec<i32>,
     },
+}
+
+impl Quantization {
+    /// That of the tensor whose axes are in another order: axis `permutation[i]` becomes axis `i`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for blocks, whose scales would have to be sorted as well.
+    pub fn permuted(&self, permutation: &[usize]) -> Result<Self> {
+        let mut found = self.clone();
+        match &mut found {
+            Self::PerTensor { .. } => {}
+            Self::PerAxis { axis, .. } => {
+                *axis = permutation.iter().position(|from| from == axis).unwrap_or(*axis);
+            }
+            Self::Blocks { .. } => {
+                let expected = "scales for a tensor or an axis";
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "quantization",
+                    expected,
+                    "blocks",
+                ));
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// What is known of a tensor before the graph runs.

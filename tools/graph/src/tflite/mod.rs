@@ -1,1 +1,11 @@
-//! TensorFlow Lite files: read and written, float and int8.
+//! TensorFlow Lite files (schema version 3).
+//!
+//! TFLite's tensors are channels-last. Reading puts a `Transpose` around each spatial operation and permutes weights;
+//! [`crate::passes`] cancels what meets its inverse.
+
+mod flatbuffer;
+mod model;
+mod read;
+mod schema;
+
+pub use read::read;
