@@ -13,6 +13,8 @@ mod signal;
 
 pub(crate) use array::{crop_or_pad, cuts, pads, permutation, shape_range, split_sizes};
 pub(crate) use math::reduced_axes;
+pub(crate) use quant::{Granularity, granularity};
+pub(crate) use signal::transform_length;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, ValueId};

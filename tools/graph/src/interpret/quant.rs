@@ -1,13 +1,147 @@
+//! Between real numbers and integers that stand for them.
+
+use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
+use crate::infer::{Granularity, granularity};
 use crate::interpret::Call;
-use crate::tensor::Tensor;
+use crate::interpret::cast::cast;
+use crate::interpret::strided::around;
+use crate::interpret::wide::Narrow;
+use crate::op::{Dequantize, Op, Quantize};
+use crate::tensor::{Storage, Tensor};
 
 /// The outputs, those at the end that are not wanted left out.
 pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        "",
-        "an operation that is implemented",
-        format!("{:?}", call.op),
-    ))
+    call.inferred()?;
+    match call.op {
+        Op::Quantize(parameters) => Ok(vec![quantize(call, parameters)?]),
+        Op::Dequantize(parameters) => Ok(vec![dequantize(call, parameters)?]),
+        Op::DynamicQuantize => dynamic_quantize(call.input(0)?),
+        other => Err(Error::new(
+            ErrorKind::Unsupported,
+            "",
+            "an operation between real numbers and integers",
+            format!("{other:?}"),
+        )),
+    }
+}
+
+/// A function of each element and the place of its scale.
+fn scaled<T: Copy, R>(
+    x: &[T],
+    shape: &[usize],
+    granularity: Granularity,
+    block: usize,
+    f: impl Fn(T, usize) -> R,
+) -> Vec<R> {
+    let (along, block) = match granularity {
+        Granularity::Tensor => return x.iter().map(|&x| f(x, 0)).collect(),
+        Granularity::Axis(place) => (place, None),
+        Granularity::Blocks(place) => (place, Some(block)),
+    };
+    let (outer, length, inner) = around(shape, along);
+    let mut out = Vec::with_capacity(x.len());
+    for o in 0..outer {
+        for n in 0..length {
+            let start = (o * length + n) * inner;
+            let run = &x[start..start + inner];
+            match block {
+                None => out.extend(run.iter().map(|&x| f(x, n))),
+                Some(block) => {
+                    let first = (o * length.div_ceil(block) + n / block) * inner;
+                    out.extend(run.iter().enumerate().map(|(i, &x)| f(x, first + i)));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn layout(call: &Call<'_>, axis: i64, block: usize) -> Result<Granularity> {
+    let scales = call.input(1)?;
+    granularity(
+        call.input(0)?.rank(),
+        (scales.rank(), Some(scales.len())),
+        axis,
+        block,
+    )
+}
+
+fn zero_points(call: &Call<'_>) -> Result<Vec<i64>> {
+    match call.optional(2) {
+        Some(tensor) => tensor.to_i64(),
+        None => Ok(vec![0; call.input(1)?.len()]),
+    }
+}
+
+/// `x / scale`, in the type of the scales, to nearest with ties to even, plus the zero point, clamped.
+fn quantize(call: Call<'_>, parameters: &Quantize) -> Result<Tensor> {
+    let (x, scales) = (call.input(0)?, call.input(1)?);
+    let layout = layout(&call, parameters.axis, parameters.block)?;
+    let zeros = zero_points(&call)?;
+    let Some((least, greatest)) = parameters.dtype.bounds() else {
+        return Err(Error::new(
+            ErrorKind::Dtype,
+            "",
+            "integers of at most 32 bits",
+            parameters.dtype,
+        ));
+    };
+    let reals = Tensor::new(x.shape(), cast(x, Dtype::F32))?;
+    let factors = scales.to_f32();
+    let quotients = scaled(
+        reals.elements::<f32>()?,
+        x.shape(),
+        layout,
+        parameters.block,
+        |x, n| x / factors[n],
+    );
+    let quotients = Tensor::new(x.shape(), quotients)?;
+    // A division in 16 bits is rounded to them first.
+    let quotients = match scales.dtype() {
+        Dtype::F16 | Dtype::Bf16 => Tensor::new(x.shape(), cast(&quotients, scales.dtype()))?.to_f32(),
+        _ => quotients.to_f32(),
+    };
+    let integers = scaled(&quotients, x.shape(), layout, parameters.block, |x, n| {
+        let nearest = x.round_ties_even() as i64;
+        nearest.saturating_add(zeros[n]).clamp(least, greatest)
+    });
+    Tensor::new(x.shape(), i64::narrow(integers, parameters.dtype)?)
+}
+
+/// `(x - zero_point) * scale` in `f32`, rounded to the type of the output.
+fn dequantize(call: Call<'_>, parameters: &Dequantize) -> Result<Tensor> {
+    let (x, scales) = (call.input(0)?, call.input(1)?);
+    let layout = layout(&call, parameters.axis, parameters.block)?;
+    let zeros = zero_points(&call)?;
+    let factors = scales.to_f32();
+    let reals = scaled(&x.to_i64()?, x.shape(), layout, parameters.block, |x, n| {
+        x.saturating_sub(zeros[n]) as f32 * factors[n]
+    });
+    let dtype = parameters.dtype.unwrap_or(scales.dtype());
+    let reals = Tensor::new(x.shape(), reals)?;
+    Tensor::new(x.shape(), cast(&reals, dtype))
+}
+
+/// To `u8` by the range of the tensor and 0.
+fn dynamic_quantize(x: &Tensor) -> Result<Vec<Tensor>> {
+    let elements = x.elements::<f32>()?;
+    let least = elements.iter().fold(0f32, |a, &b| a.min(b));
+    let greatest = elements.iter().fold(0f32, |a, &b| a.max(b));
+    // Where all elements are 0 any scale stands for them.
+    let scale = if greatest > least {
+        (greatest - least) / 255.0
+    } else {
+        1.0
+    };
+    let zero = (-least / scale).clamp(0.0, 255.0).round_ties_even();
+    let integers: Vec<u8> = elements
+        .iter()
+        .map(|&x| ((x / scale).round_ties_even() + zero).clamp(0.0, 255.0) as u8)
+        .collect();
+    Ok(vec![
+        Tensor::new(x.shape(), Storage::from(integers))?,
+        Tensor::scalar(scale),
+        Tensor::scalar(zero as u8),
+    ])
 }
