@@ -7,7 +7,10 @@
 mod import;
 mod proto;
 mod tensor;
+mod uses;
 mod versions;
 mod wire;
 
-pub use import::{MAX_EXTENT, read, read_bound};
+pub use import::{MAX_EXTENT, input_names, read, read_bound};
+pub use tensor::read_tensor;
+pub use uses::shape_inputs;

@@ -63,6 +63,14 @@ pub(super) fn data_type(dtype: Dtype) -> i64 {
     }
 }
 
+/// Reads a tensor that is a file of its own (`TensorProto`).
+///
+/// # Errors
+/// [`ErrorKind::Malformed`] for a damaged file, [`ErrorKind::Unsupported`] for an element type this crate does not have.
+pub fn read_tensor(bytes: &[u8]) -> Result<Tensor> {
+    tensor(&TensorProto::read(bytes)?, None)
+}
+
 /// The tensor of a message; `folder` is where files with elements of their own lie.
 ///
 /// # Errors

@@ -71,10 +71,6 @@ impl<'p> Attributes<'p> {
         }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.list.iter().any(|(n, ..)| *n == name)
-    }
-
     pub(super) fn optional_int(&self, name: &str) -> Result<Option<i64>> {
         Ok(self.get(name, 2)?.map(|a| a.integer))
     }

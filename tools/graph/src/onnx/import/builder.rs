@@ -4,8 +4,9 @@ use super::Importer;
 use super::node::Source;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Node, ValueId};
+use crate::graph::{Node, Rounding, ValueId};
 use crate::infer::{self, Known};
+use crate::interpret::{self, Call};
 use crate::onnx::wire::malformed;
 use crate::op::Op;
 use crate::tensor::Tensor;
@@ -13,6 +14,9 @@ use crate::types::TensorType;
 
 /// Nodes accepted in a graph after functions are written out.
 const MAX_NODES: usize = 1 << 18;
+
+/// Elements of a tensor that may be computed while the file is read.
+const SMALL: usize = 64;
 
 fn unique(base: &str, taken: &mut std::collections::HashSet<String>) -> String {
     let base = if base.is_empty() { "value" } else { base };
@@ -124,6 +128,12 @@ impl Importer<'_> {
                 format!("{}", outputs.len()),
             ));
         }
+        if let Some(tensors) = self.known_now(&op, &inputs, outputs) {
+            let constants = outputs.iter().zip(tensors);
+            return Ok(constants
+                .map(|(output, tensor)| Some(self.constant(output.as_deref()?, tensor)))
+                .collect());
+        }
         let mut ids = Vec::with_capacity(outputs.len());
         for (output, ty) in outputs.iter().zip(types) {
             ids.push(output.as_ref().map(|name| {
@@ -138,5 +148,49 @@ impl Importer<'_> {
             outputs: ids.clone(),
         });
         Ok(ids)
+    }
+
+    /// The results of an operation on small constants, or on an extent that is a number: shapes that a file computes
+    /// are then known to the nodes that use them.
+    fn known_now(
+        &self,
+        op: &Op,
+        inputs: &[Option<ValueId>],
+        outputs: &[Option<String>],
+    ) -> Option<Vec<Tensor>> {
+        if let (Op::Shape { start, end }, [Some(input)]) = (op, inputs) {
+            let shape = self.ty(*input).shape()?;
+            let place = |n: i64| {
+                let rank = shape.len() as i64;
+                usize::try_from(if n < 0 { n + rank } else { n }.clamp(0, rank)).ok()
+            };
+            let extents = shape.get(place(*start)?..end.map_or(Some(shape.len()), place)?);
+            let extents = extents.unwrap_or_default().iter().map(|&n| n as i64).collect();
+            return Some(vec![Tensor::vector(extents)]);
+        }
+        // A stored integer stays what the file stores.
+        if inputs.is_empty() || matches!(op, Op::Dequantize(_) | Op::If { .. }) {
+            return None;
+        }
+        let mut tensors = Vec::with_capacity(inputs.len());
+        for id in inputs {
+            let tensor = match id {
+                Some(id) => Some(self.graph.constant(*id)?),
+                None => None,
+            };
+            if tensor.is_some_and(|t| t.len() > SMALL) {
+                return None;
+            }
+            tensors.push(tensor);
+        }
+        let types = vec![None; outputs.len()];
+        let call = Call {
+            op,
+            inputs: &tensors,
+            outputs: &types,
+            rounding: Rounding::default(),
+        };
+        let made = interpret::evaluate(call).ok()?;
+        (made.len() >= outputs.len() && made.iter().all(|t| t.len() <= SMALL)).then_some(made)
     }
 }
