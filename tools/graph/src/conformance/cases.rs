@@ -75,7 +75,8 @@ impl Cases {
             let archive = zip::ZipArchive::new(file)
                 .map_err(|e| Error::new(ErrorKind::Malformed, path.display(), "a zip archive", e))?;
             for name in archive.file_names() {
-                add(name);
+                let damaged = |e| Error::new(ErrorKind::Malformed, path.display(), "names in UTF-8", e);
+                add(&name.map_err(damaged)?);
             }
             Place::Zip(Box::new(archive))
         };
@@ -155,7 +156,12 @@ fn take(name: &str, file: impl Read) -> Result<Vec<u8>> {
     let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
     read.map_err(|e| Error::new(ErrorKind::Io, name, "a file that can be read", e))?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(Error::new(ErrorKind::Limit, name, format!("at most {MAX_FILE} bytes"), "more"));
+        return Err(Error::new(
+            ErrorKind::Limit,
+            name,
+            format!("at most {MAX_FILE} bytes"),
+            "more",
+        ));
     }
     Ok(bytes)
 }

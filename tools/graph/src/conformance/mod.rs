@@ -48,7 +48,12 @@ pub trait System {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for what the system does not have.
-    fn run(&mut self, model: &[u8], bound: &HashMap<String, Tensor>, inputs: &[Tensor]) -> Result<Vec<Tensor>>;
+    fn run(
+        &mut self,
+        model: &[u8],
+        bound: &HashMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>>;
 }
 
 /// The reader and interpreter of this crate.
@@ -56,7 +61,12 @@ pub trait System {
 pub struct Interpreter;
 
 impl System for Interpreter {
-    fn run(&mut self, model: &[u8], bound: &HashMap<String, Tensor>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    fn run(
+        &mut self,
+        model: &[u8],
+        bound: &HashMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>> {
         let graph = onnx::read_bound(model, None, bound)?;
         interpret::run(&graph, inputs)
     }
@@ -90,7 +100,12 @@ fn words(error: &Error) -> String {
 /// The largest difference over all data sets, if one is too large.
 fn judge(case: &Case, system: &mut dyn System, bound: &mut usize) -> Result<Option<Difference>> {
     if case.sets.is_empty() {
-        return Err(Error::new(ErrorKind::Malformed, &case.name, "at least one data set", "none"));
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            &case.name,
+            "at least one data set",
+            "none",
+        ));
     }
     let names = onnx::input_names(&case.model)?;
     let shapes = onnx::shape_inputs(&case.model)?;
@@ -98,7 +113,12 @@ fn judge(case: &Case, system: &mut dyn System, bound: &mut usize) -> Result<Opti
     for set in &case.sets {
         if set.inputs.len() > names.len() {
             let expected = format!("at most {} inputs", names.len());
-            return Err(Error::new(ErrorKind::Malformed, &case.name, expected, set.inputs.len()));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                &case.name,
+                expected,
+                set.inputs.len(),
+            ));
         }
         let mut constants = HashMap::new();
         let mut inputs = Vec::new();

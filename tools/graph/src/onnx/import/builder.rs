@@ -128,7 +128,7 @@ impl Importer<'_> {
                 format!("{}", outputs.len()),
             ));
         }
-        if let Some(tensors) = self.known_now(&op, &inputs, outputs) {
+        if let Some(tensors) = self.known_now(&op, &inputs, &types) {
             let constants = outputs.iter().zip(tensors);
             return Ok(constants
                 .map(|(output, tensor)| Some(self.constant(output.as_deref()?, tensor)))
@@ -152,12 +152,7 @@ impl Importer<'_> {
 
     /// The results of an operation on small constants, or on an extent that is a number: shapes that a file computes
     /// are then known to the nodes that use them.
-    fn known_now(
-        &self,
-        op: &Op,
-        inputs: &[Option<ValueId>],
-        outputs: &[Option<String>],
-    ) -> Option<Vec<Tensor>> {
+    fn known_now(&self, op: &Op, inputs: &[Option<ValueId>], types: &[TensorType]) -> Option<Vec<Tensor>> {
         if let (Op::Shape { start, end }, [Some(input)]) = (op, inputs) {
             let shape = self.ty(*input).shape()?;
             let place = |n: i64| {
@@ -183,14 +178,14 @@ impl Importer<'_> {
             }
             tensors.push(tensor);
         }
-        let types = vec![None; outputs.len()];
+        let wanted: Vec<_> = types.iter().map(Some).collect();
         let call = Call {
             op,
             inputs: &tensors,
-            outputs: &types,
+            outputs: &wanted,
             rounding: Rounding::default(),
         };
         let made = interpret::evaluate(call).ok()?;
-        (made.len() >= outputs.len() && made.iter().all(|t| t.len() <= SMALL)).then_some(made)
+        (made.len() >= types.len() && made.iter().all(|t| t.len() <= SMALL)).then_some(made)
     }
 }

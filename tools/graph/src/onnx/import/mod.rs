@@ -83,7 +83,10 @@ pub fn input_names(bytes: &[u8]) -> Result<Vec<String>> {
     };
     let constants: BTreeSet<&str> = graph.initializers.iter().map(|t| t.name).collect();
     let names = graph.inputs.iter().map(|input| input.name);
-    Ok(names.filter(|name| !constants.contains(name)).map(str::to_owned).collect())
+    Ok(names
+        .filter(|name| !constants.contains(name))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Domain of the standard operators.
