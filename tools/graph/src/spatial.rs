@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::op::{Convolution, Padding, Pool};
+use crate::tensor::Tensor;
 
 /// Greatest stride, dilation, kernel extent or padding that is accepted.
 const LIMIT: usize = 1 << 30;
@@ -334,4 +335,58 @@ pub(crate) fn for_each_place(extents: &[usize], mut visit: impl FnMut(&[usize]))
             place[axis] = 0;
         }
     }
+}
+
+/// Runs through the places `begin..end` of a window (flat, the last axis fastest) at which one of its elements lies in
+/// the input, a stretch of the last axis at a time.
+///
+/// `visit` gets the first flat place, the flat place of the input there, the step from one to the next in the input,
+/// and how many they are.
+pub(crate) fn for_each_run(
+    axes: &[Axis],
+    element: &[usize],
+    begin: usize,
+    end: usize,
+    mut visit: impl FnMut(usize, usize, usize, usize),
+) {
+    let Some((last, outer)) = axes.split_last() else {
+        return;
+    };
+    if begin >= end {
+        return;
+    }
+    let width = last.output;
+    let (inside, behind) = last.inside(element[outer.len()]);
+    for row in begin / width..end.div_ceil(width) {
+        let mut rest = row;
+        let mut place = 0;
+        let mut size = last.input;
+        let mut missing = false;
+        for (axis, &k) in outer.iter().zip(element).rev() {
+            match axis.place(rest % axis.output, k) {
+                Some(p) => place += p * size,
+                None => missing = true,
+            }
+            rest /= axis.output;
+            size *= axis.input;
+        }
+        let from = inside.max(begin.saturating_sub(row * width));
+        let to = behind.min(end - row * width);
+        if missing || from >= to {
+            continue;
+        }
+        if let Some(first) = last.place(from, element[outer.len()]) {
+            visit(row * width + from, place + first, last.stride, to - from);
+        }
+    }
+}
+
+/// Extents that a tensor holds.
+pub(crate) fn extents(tensor: &Tensor) -> Result<Vec<usize>> {
+    let numbers = tensor.to_i64()?;
+    numbers
+        .iter()
+        .map(|&n| usize::try_from(n))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| Error::new(ErrorKind::Value, "", "extents from 0 on", format!("{numbers:?}")))
 }

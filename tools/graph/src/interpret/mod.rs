@@ -9,6 +9,8 @@ mod dynamic;
 mod layer;
 mod math;
 mod quant;
+mod quantized;
+mod requantize;
 mod shape;
 mod signal;
 mod strided;
@@ -118,5 +120,8 @@ fn kernel(call: Call<'_>) -> Result<Vec<Tensor>> {
 /// # Errors
 /// [`ErrorKind::Shape`], [`ErrorKind::Dtype`], [`ErrorKind::Value`] or [`ErrorKind::Name`] where the inputs do not fit.
 pub fn evaluate(call: Call<'_>) -> Result<Vec<Tensor>> {
+    if quantized::concerns(&call) {
+        return quantized::run(call);
+    }
     kernel(call)
 }

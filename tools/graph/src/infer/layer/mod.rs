@@ -6,20 +6,21 @@ mod spatial;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::Known;
+use crate::infer::extent::{self, dtype, typed};
 use crate::op::Op;
-use crate::types::TensorType;
+use crate::types::{Dim, TensorType};
 
 /// Types of the outputs.
 pub(super) fn output_types(op: &Op, inputs: Known<'_>, _outputs: usize) -> Result<Vec<TensorType>> {
     let one = |ty: Result<TensorType>| Ok(vec![ty?]);
     match op {
-        Op::Conv(c) => one(spatial::convolution(c, inputs, 1, inputs.ty(0)?.dtype)),
+        Op::Conv(c) => one(spatial::convolution(c, inputs, 1, dtype(inputs.ty(0)?))),
         Op::ConvInteger(c) => one(spatial::convolution(c, inputs, 1, Dtype::I32)),
         Op::ConvTranspose(c) => one(spatial::transposed(c, inputs)),
         Op::Pool(p) => spatial::pool(p, inputs),
         Op::GlobalPool(_) => one(spatial::global_pool(inputs)),
         Op::MaxUnpool(p) => one(spatial::unpool(p, inputs)),
-        Op::MatMul => one(product::matmul(inputs, 1, inputs.ty(0)?.dtype)),
+        Op::MatMul => one(product::matmul(inputs, 1, dtype(inputs.ty(0)?))),
         Op::MatMulInteger => one(product::matmul(inputs, 1, Dtype::I32)),
         Op::Gemm {
             transpose_a,
@@ -33,8 +34,18 @@ pub(super) fn output_types(op: &Op, inputs: Known<'_>, _outputs: usize) -> Resul
         | Op::MeanVarianceNormalization { .. }
         | Op::LocalResponseNormalization { .. } => {
             let x = inputs.ty(0)?;
-            one(Ok(spatial::with_dims(x.dtype, x.dims.clone())))
+            one(Ok(typed(dtype(x), x.dims.clone())))
         }
+        Op::LayerNormalization { axis, .. } => layer_normalization(*axis, inputs),
+        Op::DeformConv(d) => one(spatial::convolution(
+            &d.convolution,
+            inputs,
+            1,
+            dtype(inputs.ty(0)?),
+        )),
+        Op::Col2Im(_) => one(spatial::columns(inputs)),
+        Op::QLinearConv(c) => one(spatial::convolution(c, inputs, 3, inputs.ty(7)?.dtype)),
+        Op::QLinearMatMul => one(product::matmul(inputs, 3, inputs.ty(7)?.dtype)),
         other => Err(Error::new(
             ErrorKind::Unsupported,
             "",
@@ -42,4 +53,29 @@ pub(super) fn output_types(op: &Op, inputs: Known<'_>, _outputs: usize) -> Resul
             format!("{other:?}"),
         )),
     }
+}
+
+/// `(X, scale, bias?) -> (Y, mean, inverse_deviation)`.
+fn layer_normalization(axis: i64, inputs: Known<'_>) -> Result<Vec<TensorType>> {
+    let x = inputs.ty(0)?;
+    let reduced = x
+        .dims
+        .as_ref()
+        .map(|dims| {
+            let axis = extent::axis(axis, dims.len())?;
+            let mut reduced = dims[..axis].to_vec();
+            reduced.resize(dims.len(), Dim::Known(1));
+            Ok(reduced)
+        })
+        .transpose()?;
+    let stash = if dtype(x) == Dtype::F64 {
+        Dtype::F64
+    } else {
+        Dtype::F32
+    };
+    Ok(vec![
+        typed(dtype(x), x.dims.clone()),
+        typed(stash, reduced.clone()),
+        typed(stash, reduced),
+    ])
 }

@@ -1,10 +1,10 @@
 //! Extents of matrix products.
 
-use super::spatial::with_dims;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::Known;
-use crate::types::{Dim, TensorType};
+use crate::infer::extent::{self, typed};
+use crate::types::TensorType;
 
 /// `A [...,M,K]` times `B [...,K,N]` as NumPy's `matmul`; `b` is the place of B.
 pub(super) fn matmul(inputs: Known<'_>, b: usize, dtype: Dtype) -> Result<TensorType> {
@@ -35,26 +35,12 @@ pub(super) fn matmul(inputs: Known<'_>, b: usize, dtype: Dtype) -> Result<Tensor
     {
         return Err(mismatch());
     }
-    let rank = a_batches.len().max(b_batches.len());
-    let dim = |dims: &[Dim], n: usize| {
-        (n + dims.len())
-            .checked_sub(rank)
-            .map_or(Dim::Known(1), |n| dims[n])
+    let Some(mut dims) = extent::broadcast(a_batches, b_batches)? else {
+        return Ok(TensorType::unshaped(dtype));
     };
-    let mut dims = Vec::with_capacity(rank + 2);
-    for n in 0..rank {
-        dims.push(match (dim(a_batches, n), dim(b_batches, n)) {
-            (Dim::Known(1), other) | (other, Dim::Known(1)) => other,
-            (x, y) if x == y => x,
-            // A symbol meets a number above 1: it can only be that number or 1.
-            (known @ Dim::Known(_), Dim::Symbol(_)) | (Dim::Symbol(_), known @ Dim::Known(_)) => known,
-            (Dim::Symbol(_), Dim::Symbol(_)) => return Ok(TensorType::unshaped(dtype)),
-            (Dim::Known(_), Dim::Known(_)) => return Err(mismatch()),
-        });
-    }
     dims.extend(row);
     dims.extend(column);
-    Ok(with_dims(dtype, Some(dims)))
+    Ok(typed(dtype, Some(dims)))
 }
 
 /// `(A, B, C?)` of [`crate::Op::Gemm`].
@@ -66,7 +52,7 @@ pub(super) fn gemm(inputs: Known<'_>, transpose_a: bool, transpose_b: bool) -> R
         Some(_) => Err(Error::new(ErrorKind::Shape, "", "a matrix", ty)),
     };
     let (Some((m, k)), Some((l, n))) = (matrix(a, transpose_a)?, matrix(b, transpose_b)?) else {
-        return Ok(TensorType::unshaped(a.dtype));
+        return Ok(TensorType::unshaped(extent::dtype(a)));
     };
     if let (Some(k), Some(l)) = (k.known(), l.known())
         && k != l
@@ -78,5 +64,5 @@ pub(super) fn gemm(inputs: Known<'_>, transpose_a: bool, transpose_b: bool) -> R
             format!("{a} and {b}"),
         ));
     }
-    Ok(with_dims(a.dtype, Some(vec![m, n])))
+    Ok(typed(extent::dtype(a), Some(vec![m, n])))
 }

@@ -3,17 +3,11 @@
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::Known;
+use crate::infer::extent::{dtype, typed};
 use crate::op::{Convolution, Pool};
 use crate::spatial;
+use crate::tensor::element_count;
 use crate::types::{Dim, TensorType};
-
-/// A type with these dims, or without where they are not all known.
-pub(super) fn with_dims(dtype: Dtype, dims: Option<Vec<Dim>>) -> TensorType {
-    TensorType {
-        dims,
-        ..TensorType::unshaped(dtype)
-    }
-}
 
 /// Dims of an `[N,C,...]` input with at least one spatial axis; `None` while they are unknown.
 pub(super) fn spatial_dims(ty: &TensorType) -> Result<Option<&[Dim]>> {
@@ -45,11 +39,11 @@ fn each_axis(
 }
 
 /// `(X, W, ...)` of [`crate::Op::Conv`] and its integer forms; `w` is the place of the kernel.
-pub(super) fn convolution(c: &Convolution, inputs: Known<'_>, w: usize, dtype: Dtype) -> Result<TensorType> {
+pub(super) fn convolution(c: &Convolution, inputs: Known<'_>, w: usize, made: Dtype) -> Result<TensorType> {
     let x = inputs.ty(0)?;
     let w = inputs.ty(w)?;
     let (Some(x_dims), Some(w_shape)) = (spatial_dims(x)?, w.shape()) else {
-        return Ok(TensorType::unshaped(dtype));
+        return Ok(TensorType::unshaped(made));
     };
     let channels = w_shape.get(1).and_then(|n| n.checked_mul(c.groups));
     let fits = w_shape.len() == x_dims.len() && x_dims[1].known().is_none_or(|n| Some(n) == channels);
@@ -72,8 +66,8 @@ pub(super) fn convolution(c: &Convolution, inputs: Known<'_>, w: usize, dtype: D
                 .collect())
         },
     )?;
-    Ok(with_dims(
-        dtype,
+    Ok(typed(
+        made,
         spatial.map(|s| [&[x_dims[0], Dim::Known(w_shape[0])], &s[..]].concat()),
     ))
 }
@@ -83,7 +77,7 @@ pub(super) fn transposed(c: &Convolution, inputs: Known<'_>) -> Result<TensorTyp
     let x = inputs.ty(0)?;
     let w = inputs.ty(1)?;
     let (Some(x_dims), Some(w_shape)) = (spatial_dims(x)?, w.shape()) else {
-        return Ok(TensorType::unshaped(x.dtype));
+        return Ok(TensorType::unshaped(dtype(x)));
     };
     let kernels = w_shape.get(1).and_then(|n| n.checked_mul(c.groups));
     let fits =
@@ -106,8 +100,8 @@ pub(super) fn transposed(c: &Convolution, inputs: Known<'_>) -> Result<TensorTyp
                 .collect())
         },
     )?;
-    Ok(with_dims(
-        x.dtype,
+    Ok(typed(
+        dtype(x),
         spatial.map(|s| [&[x_dims[0], Dim::Known(kernels)], &s[..]].concat()),
     ))
 }
@@ -124,10 +118,7 @@ pub(super) fn pool(p: &Pool, inputs: Known<'_>) -> Result<Vec<TensorType>> {
         )?
         .map(|s| [&dims[..2], &s[..]].concat()),
     };
-    Ok(vec![
-        with_dims(x.dtype, dims.clone()),
-        with_dims(Dtype::I64, dims),
-    ])
+    Ok(vec![typed(dtype(x), dims.clone()), typed(Dtype::I64, dims)])
 }
 
 /// `(X)` of [`crate::Op::GlobalPool`].
@@ -138,26 +129,42 @@ pub(super) fn global_pool(inputs: Known<'_>) -> Result<TensorType> {
         pooled.resize(dims.len(), Dim::Known(1));
         pooled
     });
-    Ok(with_dims(x.dtype, dims))
+    Ok(typed(dtype(x), dims))
 }
 
 /// `(X, indices, shape?)` of [`crate::Op::MaxUnpool`].
 pub(super) fn unpool(p: &Pool, inputs: Known<'_>) -> Result<TensorType> {
     let x = inputs.ty(0)?;
     if inputs.has(2) {
-        let shape = inputs.constant(2).map(|shape| shape.to_i64()).transpose()?;
-        let dims = shape.map(|shape| {
-            shape
-                .into_iter()
-                .map(|n| usize::try_from(n).map(Dim::Known))
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(|_| Error::new(ErrorKind::Value, "shape", "extents from 0 on", "a negative one"))
-        });
-        return Ok(with_dims(x.dtype, dims.transpose()?));
+        let shape = inputs.constant(2).map(spatial::extents).transpose()?;
+        let dims = shape.map(|shape| shape.into_iter().map(Dim::Known).collect());
+        return Ok(typed(dtype(x), dims));
     }
     let Some(dims) = spatial_dims(x)? else {
-        return Ok(TensorType::unshaped(x.dtype));
+        return Ok(TensorType::unshaped(dtype(x)));
     };
     let spatial = each_axis(&dims[2..], |_| Ok(false), |known| spatial::unpooled(p, known))?;
-    Ok(with_dims(x.dtype, spatial.map(|s| [&dims[..2], &s[..]].concat())))
+    Ok(typed(dtype(x), spatial.map(|s| [&dims[..2], &s[..]].concat())))
+}
+
+/// `(X, image_shape, block_shape)` of [`crate::Op::Col2Im`].
+pub(super) fn columns(inputs: Known<'_>) -> Result<TensorType> {
+    let x = inputs.ty(0)?;
+    let (Some(dims), Some(image), Some(block)) = (x.dims.as_deref(), inputs.constant(1), inputs.constant(2))
+    else {
+        return Ok(TensorType::unshaped(dtype(x)));
+    };
+    let (image, block) = (spatial::extents(image)?, spatial::extents(block)?);
+    let window = element_count(&block).filter(|&n| n > 0);
+    let (&[batch, Dim::Known(depth), _], Some(window)) = (dims, window) else {
+        return Err(Error::new(
+            ErrorKind::Shape,
+            "",
+            "X [N,C*block,places] with a block that is not empty",
+            format!("{x} and {block:?}"),
+        ));
+    };
+    let mut found = vec![batch, Dim::Known(depth / window)];
+    found.extend(image.into_iter().map(Dim::Known));
+    Ok(typed(dtype(x), Some(found)))
 }

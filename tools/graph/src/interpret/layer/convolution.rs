@@ -6,13 +6,13 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis as Dimension, Slice};
 use super::real;
 use crate::error::{Error, ErrorKind, Result};
 use crate::op::Convolution;
-use crate::spatial::{self, Axis, for_each_place};
+use crate::spatial::{self, Axis, for_each_place, for_each_run};
 use crate::tensor::Tensor;
 
 /// Elements of the gathered columns that are in memory at a time.
 const COLUMN_ELEMENTS: usize = 1 << 19;
 
-/// A convolution of `f64` elements: exact for integers below 2^53.
+/// Extents of a convolution.
 #[derive(Debug)]
 pub(super) struct Extents {
     pub batch: usize,
@@ -70,7 +70,7 @@ impl Extents {
         self.axes.iter().map(|a| a.kernel).product()
     }
 
-    /// The convolution without a bias.
+    /// The convolution without a bias: exact for integers whose sums stay below 2^53.
     pub fn convolve(&self, x: &[f64], w: &[f64]) -> Result<Vec<f64>> {
         let mut y = real::zeros(&self.output())?;
         if y.is_empty() || w.is_empty() {
@@ -103,51 +103,13 @@ impl Extents {
         let mut next = w.iter();
         for_each_place(&kernel, |element| {
             let Some(&factor) = next.next() else { return };
-            self.rows(element, 0, y.len(), |out, first, step, length| {
+            for_each_run(&self.axes, element, 0, y.len(), |out, first, step, length| {
                 let row = &mut y[out..out + length];
                 for (y, x) in row.iter_mut().zip(x[first..].iter().step_by(step)) {
                     *y += factor * x;
                 }
             });
         });
-    }
-
-    /// Runs through the parts of output rows `begin..end` (flat places) that an element of the window meets inside the
-    /// input: first place of the output, first place of the input, step in the input, length.
-    fn rows(
-        &self,
-        element: &[usize],
-        begin: usize,
-        end: usize,
-        mut visit: impl FnMut(usize, usize, usize, usize),
-    ) {
-        let Some((last, outer)) = self.axes.split_last() else {
-            return;
-        };
-        let width = last.output;
-        let (inside, behind) = last.inside(element[outer.len()]);
-        for row in begin / width..end.div_ceil(width) {
-            let mut rest = row;
-            let mut place = 0;
-            let mut size = last.input;
-            let mut missing = false;
-            for (axis, &k) in outer.iter().zip(element).rev() {
-                match axis.place(rest % axis.output, k) {
-                    Some(p) => place += p * size,
-                    None => missing = true,
-                }
-                rest /= axis.output;
-                size *= axis.input;
-            }
-            let from = inside.max(begin.saturating_sub(row * width));
-            let to = behind.min(end - row * width);
-            if missing || from >= to {
-                continue;
-            }
-            if let Some(first) = last.place(from, element[outer.len()]) {
-                visit(row * width + from, place + first, last.stride, to - from);
-            }
-        }
     }
 
     /// Kernels times columns gathered from the input, some columns at a time.
@@ -176,7 +138,7 @@ impl Extents {
                 let mut k = 0;
                 for_each_place(&kernel, |element| {
                     let column = &mut columns[(channel * window + k) * length..][..length];
-                    self.rows(element, begin, end, |out, first, step, length| {
+                    for_each_run(&self.axes, element, begin, end, |out, first, step, length| {
                         let row = &mut column[out - begin..][..length];
                         if step == 1 {
                             row.copy_from_slice(&x[first..first + length]);

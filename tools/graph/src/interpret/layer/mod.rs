@@ -1,14 +1,17 @@
 //! Layers: convolutions, pools, products, normalizations, attention, recurrence, resampling.
 
 mod convolution;
+mod deformable;
+mod integer;
 mod normalization;
 mod pool;
 mod product;
 mod real;
+mod transposed;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::interpret::Call;
-use crate::op::Op;
+use crate::op::{Convolution, Op};
 use crate::tensor::Tensor;
 
 /// The outputs, those at the end that are not wanted left out.
@@ -59,12 +62,142 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
             ];
             one(normalization::run_batch(*epsilon, inputs))
         }
+        Op::ConvTranspose(c) => one(transposed::run(
+            c,
+            call.input(0)?,
+            call.input(1)?,
+            call.optional(2),
+        )),
+        Op::DeformConv(d) => one(deformable::run(
+            d,
+            call.input(0)?,
+            call.input(1)?,
+            call.input(2)?,
+            call.optional(3),
+            call.optional(4),
+        )),
+        Op::Col2Im(c) => one(transposed::run_columns(
+            c,
+            call.input(0)?,
+            call.input(1)?,
+            call.input(2)?,
+        )),
+        Op::ConvInteger(c) => one(integer::run_convolution(c, call)),
+        Op::MatMulInteger => one(integer::run_matmul(call)),
+        Op::QLinearConv(c) => one(integer::run_quantized_convolution(c, call)),
+        Op::QLinearMatMul => one(integer::run_quantized_matmul(call)),
+        Op::InstanceNormalization { epsilon } => one(normalization::run_instance(
+            *epsilon,
+            call.input(0)?,
+            call.input(1)?,
+            call.input(2)?,
+        )),
+        Op::GroupNormalization { epsilon, groups } => one(normalization::run_group(
+            *epsilon,
+            *groups,
+            call.input(0)?,
+            call.input(1)?,
+            call.input(2)?,
+        )),
+        Op::LayerNormalization { axis, epsilon } => {
+            normalization::run_layer(*axis, *epsilon, call.input(0)?, call.input(1)?, call.optional(2))
+        }
+        Op::RmsNormalization { axis, epsilon } => one(normalization::run_rms(
+            *axis,
+            *epsilon,
+            call.input(0)?,
+            call.input(1)?,
+        )),
+        Op::MeanVarianceNormalization { axes } => one(normalization::run_mean_variance(axes, call.input(0)?)),
+        &Op::LocalResponseNormalization {
+            alpha,
+            beta,
+            bias,
+            size,
+        } => {
+            let response = normalization::Response {
+                alpha,
+                beta,
+                bias,
+                size,
+            };
+            one(normalization::run_local_response(response, call.input(0)?))
+        }
         other => Err(Error::new(
             ErrorKind::Unsupported,
             "",
             "an operation that is implemented",
             format!("{other:?}"),
         )),
+    }
+}
+
+/// Extents and elements of an operand.
+type Operand<'a> = (&'a [usize], &'a [f64]);
+
+/// Sums of a convolution of integers, with the shape of its output.
+pub(super) fn integer_convolution(
+    c: &Convolution,
+    (x_shape, x): Operand<'_>,
+    (w_shape, w): Operand<'_>,
+    bias: Option<&Tensor>,
+) -> Result<(Vec<f64>, Vec<usize>)> {
+    let extents = convolution::Extents::new(c, x_shape, w_shape)?;
+    let mut sums = extents.convolve(x, w)?;
+    if let Some(bias) = bias {
+        convolution::add_bias(&mut sums, extents.batch, extents.kernels, &real::reals(bias))?;
+    }
+    Ok((sums, extents.output()))
+}
+
+/// Sums of a transposed convolution of integers, with the shape of its output.
+pub(super) fn integer_transposed(
+    c: &Convolution,
+    (x_shape, x): Operand<'_>,
+    (w_shape, w): Operand<'_>,
+    bias: Option<&Tensor>,
+) -> Result<(Vec<f64>, Vec<usize>)> {
+    let extents = transposed::Transposed::new(c, x_shape, w_shape)?;
+    let mut sums = extents.convolve(x, w)?;
+    if let Some(bias) = bias {
+        convolution::add_bias(&mut sums, extents.batch, extents.kernels, &real::reals(bias))?;
+    }
+    Ok((sums, extents.output()))
+}
+
+/// Sums of a product of integers, with the shape of its output.
+pub(super) fn integer_product(
+    op: &Op,
+    (a_shape, a): Operand<'_>,
+    (b_shape, b): Operand<'_>,
+    bias: Option<&Tensor>,
+) -> Result<(Vec<f64>, Vec<usize>)> {
+    match *op {
+        Op::Gemm {
+            alpha,
+            beta,
+            transpose_a,
+            transpose_b,
+        } => {
+            if alpha != 1.0 || beta != 1.0 {
+                return Err(Error::new(
+                    ErrorKind::Value,
+                    "",
+                    "factors of 1 where operands are quantized",
+                    format!("alpha {alpha} and beta {beta}"),
+                ));
+            }
+            product::gemm(
+                (a_shape, a, transpose_a),
+                (b_shape, b, transpose_b),
+                1.0,
+                bias.map(|c| (c, 1.0)),
+            )
+        }
+        _ => {
+            let product = product::Product::new(a_shape, b_shape)?;
+            Ok((product.multiply(a, b)?, product.shape))
+        }
     }
 }
 

@@ -185,12 +185,7 @@ pub(super) fn run_unpool(p: &Pool, x: &Tensor, indices: &Tensor, shape: Option<&
     let mut natural = x.shape()[..2].to_vec();
     natural.extend(spatial::unpooled(p, spatial)?);
     let shape = match shape {
-        Some(shape) => shape
-            .to_i64()?
-            .iter()
-            .map(|&n| usize::try_from(n))
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|_| Error::new(ErrorKind::Value, "", "extents from 0 on", format!("{shape:?}")))?,
+        Some(shape) => spatial::extents(shape)?,
         None => natural.clone(),
     };
     let fits = shape.len() == x.rank() && shape[..2] == x.shape()[..2] && indices.shape() == x.shape();

@@ -205,11 +205,15 @@ fn operand<'a>(shape: &[usize], elements: &'a [f64], transpose: bool) -> Result<
     Ok(if transpose { view.reversed_axes() } else { view })
 }
 
-/// `(A, B, C?)`: `alpha * A B + beta * C`.
-pub(super) fn run_gemm(f: Factors, a: &Tensor, b: &Tensor, c: Option<&Tensor>) -> Result<Tensor> {
-    let (a_values, b_values) = (real::reals(a), real::reals(b));
-    let left = operand(a.shape(), &a_values, f.transpose_a)?;
-    let right = operand(b.shape(), &b_values, f.transpose_b)?;
+/// `alpha * A B + beta * C` of stored matrices, each with whether it is transposed, and the shape of the output.
+pub(super) fn gemm(
+    (a_shape, a, transpose_a): (&[usize], &[f64], bool),
+    (b_shape, b, transpose_b): (&[usize], &[f64], bool),
+    alpha: f64,
+    c: Option<(&Tensor, f64)>,
+) -> Result<(Vec<f64>, Vec<usize>)> {
+    let left = operand(a_shape, a, transpose_a)?;
+    let right = operand(b_shape, b, transpose_b)?;
     let ((rows, depth), (b_depth, columns)) = (left.dim(), right.dim());
     if depth != b_depth {
         return Err(Error::new(
@@ -223,11 +227,22 @@ pub(super) fn run_gemm(f: Factors, a: &Tensor, b: &Tensor, c: Option<&Tensor>) -
     let mut values = real::zeros(&shape)?;
     if depth > 0 && !values.is_empty() {
         let mut y = ArrayViewMut2::from_shape((rows, columns), &mut values[..]).map_err(mismatch)?;
-        general_mat_mul(f64::from(f.alpha), &left, &right, 0.0, &mut y);
+        general_mat_mul(alpha, &left, &right, 0.0, &mut y);
     }
-    if let Some(c) = c {
-        add_broadcast(&mut values, shape, f64::from(f.beta), c)?;
+    if let Some((c, beta)) = c {
+        add_broadcast(&mut values, shape, beta, c)?;
     }
+    Ok((values, shape.to_vec()))
+}
+
+/// `(A, B, C?)`: `alpha * A B + beta * C`.
+pub(super) fn run_gemm(f: Factors, a: &Tensor, b: &Tensor, c: Option<&Tensor>) -> Result<Tensor> {
+    let (values, shape) = gemm(
+        (a.shape(), &real::reals(a), f.transpose_a),
+        (b.shape(), &real::reals(b), f.transpose_b),
+        f.alpha.into(),
+        c.map(|c| (c, f.beta.into())),
+    )?;
     real::tensor(&shape, a.dtype(), values)
 }
 

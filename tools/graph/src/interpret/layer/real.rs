@@ -4,6 +4,8 @@ use half::{bf16, f16};
 
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
+use crate::interpret::wide::to_odd;
+use crate::spatial::for_each_place;
 use crate::tensor::{Storage, Tensor, element_count};
 
 /// Most elements that one operation may make: 2 GiB while they are `f64`.
@@ -60,8 +62,8 @@ pub(super) fn reals(tensor: &Tensor) -> Vec<f64> {
 pub(super) fn tensor(shape: &[usize], dtype: Dtype, values: Vec<f64>) -> Result<Tensor> {
     let storage: Storage = match dtype {
         Dtype::F32 => convert(&values, |x| x as f32).into(),
-        Dtype::F16 => convert(&values, f16::from_f64).into(),
-        Dtype::Bf16 => convert(&values, bf16::from_f64).into(),
+        Dtype::F16 => convert(&values, |x| f16::from_f32(to_odd(x))).into(),
+        Dtype::Bf16 => convert(&values, |x| bf16::from_f32(to_odd(x))).into(),
         Dtype::F64 => values.into(),
         Dtype::I8 => convert(&values, |x| x as i8).into(),
         Dtype::I16 => convert(&values, |x| x as i16).into(),
@@ -94,4 +96,41 @@ pub(super) fn floats(tensor: &Tensor) -> Result<Vec<f64>> {
         ));
     }
     Ok(reals(tensor))
+}
+
+/// For each element of shape `to` the place of the element of shape `from` that is broadcast there.
+///
+/// # Errors
+/// [`ErrorKind::Shape`] if it does not broadcast.
+pub(super) fn places(from: &[usize], to: &[usize]) -> Result<Vec<usize>> {
+    let skipped = to.len().checked_sub(from.len());
+    let fits = |skipped: usize| from.iter().zip(&to[skipped..]).all(|(&a, &b)| a == b || a == 1);
+    let Some(skipped) = skipped.filter(|&n| fits(n)) else {
+        return Err(Error::new(
+            ErrorKind::Shape,
+            "",
+            format!("a shape that broadcasts to {to:?}"),
+            format!("{from:?}"),
+        ));
+    };
+    let mut places = Vec::with_capacity(count(to)?);
+    for_each_place(to, |place| {
+        let at = from.iter().zip(&place[skipped..]);
+        places.push(at.fold(0, |at, (&extent, &p)| {
+            at * extent + if extent == 1 { 0 } else { p }
+        }));
+    });
+    Ok(places)
+}
+
+/// Calls `visit` with each place of shape `to` and the element of a floating-point tensor that is broadcast there.
+///
+/// # Errors
+/// [`ErrorKind::Shape`] if it does not broadcast, [`ErrorKind::Dtype`] for other elements.
+pub(super) fn broadcast(tensor: &Tensor, to: &[usize], mut visit: impl FnMut(usize, f64)) -> Result<()> {
+    let values = floats(tensor)?;
+    for (n, place) in places(tensor.shape(), to)?.into_iter().enumerate() {
+        visit(n, values[place]);
+    }
+    Ok(())
 }

@@ -220,3 +220,138 @@ fn bad_parameters_are_refused() {
         assert!(run(call).is_err());
     }
 }
+
+#[test]
+fn transposed_convolution_is_the_gradient_of_a_convolution() {
+    // For every x and y the products <conv(x), y> and <x, transposed(y)> are equal.
+    for (groups, stride, dilation, pads) in [(1, 2, 1, [0, 1, 1, 0]), (2, 1, 2, [1; 4]), (4, 3, 1, [0; 4])] {
+        let c = Convolution {
+            strides: vec![stride; 2],
+            dilations: vec![dilation; 2],
+            padding: Padding::Explicit(pads.to_vec()),
+            groups,
+            ..Convolution::unit(2)
+        };
+        let x = ramp(&[2, 4, 10, 10], 0.37);
+        let w = ramp(&[8, 4 / groups, 3, 2], 0.83);
+        let forward = apply(&Op::Conv(c.clone()), &[Some(&x), Some(&w)], 1).remove(0);
+        let y = ramp(forward.shape(), 1.3);
+        let reach = |n: usize| (w.shape()[2 + n] - 1) * dilation + 1;
+        let lost = |n: usize| (10 + pads[n] + pads[2 + n] - reach(n)) % stride;
+        let back = Convolution {
+            output_padding: vec![lost(0), lost(1)],
+            ..c
+        };
+        let made = apply(&Op::ConvTranspose(back), &[Some(&y), Some(&w)], 1).remove(0);
+        let dot = |a: &Tensor, b: &Tensor| -> f64 {
+            a.to_f32()
+                .iter()
+                .zip(b.to_f32())
+                .map(|(&a, b)| f64::from(a) * f64::from(b))
+                .sum()
+        };
+        let (left, right) = (dot(&forward, &y), dot(&x, &made));
+        assert!((left - right).abs() < 1e-4, "{left} {right}");
+    }
+}
+
+#[test]
+fn columns_go_back_to_where_they_came_from() {
+    // Overlapping 2x2 blocks of a 3x3 image of ones: each place counts its blocks.
+    let x = f32s(&[1, 4, 4], &[1.0; 16]);
+    let inputs = [Tensor::vector(vec![3i64, 3]), Tensor::vector(vec![2i64, 2])];
+    let y = &apply(
+        &Op::Col2Im(Convolution::unit(2)),
+        &[Some(&x), Some(&inputs[0]), Some(&inputs[1])],
+        1,
+    )[0];
+    close(y, &[1, 1, 3, 3], &[1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0]);
+}
+
+#[test]
+fn deformable_convolution_without_offsets_is_a_convolution() {
+    let c = Convolution {
+        padding: Padding::Explicit(vec![1; 4]),
+        groups: 2,
+        ..Convolution::unit(2)
+    };
+    let x = ramp(&[1, 4, 6, 5], 0.37);
+    let w = ramp(&[6, 2, 3, 3], 0.83);
+    let offset = f32s(&[1, 36, 6, 5], &[0.0; 1080]);
+    let d = Op::DeformConv(crate::op::Deformable {
+        convolution: c.clone(),
+        offset_groups: 2,
+    });
+    let found = apply(&d, &[Some(&x), Some(&w), Some(&offset)], 1).remove(0);
+    let expected = apply(&Op::Conv(c), &[Some(&x), Some(&w)], 1).remove(0);
+    close(&found, expected.shape(), &expected.to_f32());
+}
+
+#[test]
+fn normalizations_have_zero_mean_and_unit_variance() {
+    let x = ramp(&[2, 6, 5], 0.7);
+    let one = f32s(&[6], &[1.0; 6]);
+    let zero = f32s(&[6], &[0.0; 6]);
+    let group = Op::GroupNormalization {
+        epsilon: 0.0,
+        groups: 3,
+    };
+    let last = f32s(&[5], &[1.0; 5]);
+    let all = [
+        (
+            apply(
+                &Op::InstanceNormalization { epsilon: 0.0 },
+                &[Some(&x), Some(&one), Some(&zero)],
+                1,
+            ),
+            5,
+        ),
+        (apply(&group, &[Some(&x), Some(&one), Some(&zero)], 1), 10),
+        (
+            apply(
+                &Op::LayerNormalization {
+                    axis: -1,
+                    epsilon: 0.0,
+                },
+                &[Some(&x), Some(&last)],
+                3,
+            ),
+            5,
+        ),
+    ];
+    for (made, size) in all {
+        for part in made[0].to_f32().chunks(size) {
+            let mean = part.iter().sum::<f32>() / size as f32;
+            let square = part.iter().map(|x| x * x).sum::<f32>() / size as f32;
+            assert!(
+                mean.abs() < 1e-6 && (square - 1.0).abs() < 1e-5,
+                "{mean} {square}"
+            );
+        }
+    }
+    let rms = apply(
+        &Op::RmsNormalization {
+            axis: 1,
+            epsilon: 0.0,
+        },
+        &[Some(&x), Some(&last)],
+        1,
+    );
+    for part in rms[0].to_f32().chunks(30) {
+        assert!((part.iter().map(|x| x * x).sum::<f32>() / 30.0 - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn integer_convolution_takes_zero_points_away() {
+    let x = Tensor::new(&[1, 1, 3, 3], (2u8..11).collect::<Vec<_>>()).unwrap();
+    let w = Tensor::new(&[1, 1, 2, 2], vec![1u8; 4]).unwrap();
+    let zero = Tensor::scalar(1u8);
+    let y = apply(
+        &Op::ConvInteger(Convolution::unit(2)),
+        &[Some(&x), Some(&w), Some(&zero)],
+        1,
+    )
+    .remove(0);
+    assert_eq!(y.elements::<i32>().unwrap(), [12, 16, 24, 28]);
+}
