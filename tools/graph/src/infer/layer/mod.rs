@@ -1,6 +1,7 @@
 //! Types of layers' outputs.
 
 mod product;
+mod sequence;
 mod spatial;
 
 use crate::dtype::Dtype;
@@ -32,10 +33,13 @@ pub(super) fn output_types(op: &Op, inputs: Known<'_>, _outputs: usize) -> Resul
         | Op::GroupNormalization { .. }
         | Op::RmsNormalization { .. }
         | Op::MeanVarianceNormalization { .. }
-        | Op::LocalResponseNormalization { .. } => {
+        | Op::LocalResponseNormalization { .. }
+        | Op::RotaryEmbedding(_) => {
             let x = inputs.ty(0)?;
             one(Ok(typed(dtype(x), x.dims.clone())))
         }
+        Op::Attention(a) => sequence::attention(a, inputs),
+        Op::Recurrent(r) => sequence::recurrent(r, inputs),
         Op::LayerNormalization { axis, .. } => layer_normalization(*axis, inputs),
         Op::DeformConv(d) => one(spatial::convolution(
             &d.convolution,

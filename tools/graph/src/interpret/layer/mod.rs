@@ -1,5 +1,7 @@
 //! Layers: convolutions, pools, products, normalizations, attention, recurrence, resampling.
 
+mod attention;
+mod cell;
 mod convolution;
 mod deformable;
 mod integer;
@@ -7,6 +9,8 @@ mod normalization;
 mod pool;
 mod product;
 mod real;
+mod recurrent;
+mod rotary;
 mod transposed;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -123,6 +127,15 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
             };
             one(normalization::run_local_response(response, call.input(0)?))
         }
+        Op::Attention(a) => attention::run(a, call),
+        Op::RotaryEmbedding(r) => one(rotary::run(
+            r,
+            call.input(0)?,
+            call.input(1)?,
+            call.input(2)?,
+            call.optional(3),
+        )),
+        Op::Recurrent(r) => recurrent::run(r, call),
         other => Err(Error::new(
             ErrorKind::Unsupported,
             "",
