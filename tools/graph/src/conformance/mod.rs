@@ -120,10 +120,17 @@ fn judge(case: &Case, system: &mut dyn System, bound: &mut usize) -> Result<Opti
                 set.inputs.len(),
             ));
         }
+        let tensors: Vec<Tensor> = match set.inputs.iter().map(|bytes| onnx::read_tensor(bytes)).collect() {
+            Ok(tensors) => tensors,
+            Err(e) => {
+                // Sequences and optionals are no tensors; the model says so with names.
+                onnx::read(&case.model, None)?;
+                return Err(e);
+            }
+        };
         let mut constants = HashMap::new();
         let mut inputs = Vec::new();
-        for (name, bytes) in names.iter().zip(&set.inputs) {
-            let tensor = onnx::read_tensor(bytes)?;
+        for (name, tensor) in names.iter().zip(tensors) {
             if shapes.contains(name) {
                 constants.insert(name.clone(), tensor);
             } else {

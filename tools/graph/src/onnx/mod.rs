@@ -4,6 +4,7 @@
 //! attributes that became inputs turn into constants, operators that were replaced become their successors, functions
 //! of the model are written out in place. What it does not know it refuses, all of it in one error.
 
+mod export;
 mod import;
 mod proto;
 mod tensor;
@@ -11,6 +12,7 @@ mod uses;
 mod versions;
 mod wire;
 
+pub use export::{WRITTEN_OPSET, write};
 pub use import::{MAX_EXTENT, input_names, read, read_bound};
 pub use tensor::read_tensor;
 pub use uses::shape_inputs;

@@ -105,9 +105,14 @@ pub(super) fn branch<'p>(
             }
         }
     }
+    let before = importer.problems.len();
     let mut read = |graph| read_branch(importer, frame, &names, &captured, graph);
     let then = Box::new(read(then)?);
     let otherwise = Box::new(read(otherwise)?);
+    if importer.problems.len() > before {
+        // The branches are listed; the node itself is nothing new.
+        return Ok(Vec::new());
+    }
     let mut inputs = vec![Some(node.input(0)?)];
     let run_time = captured
         .iter()

@@ -86,6 +86,9 @@ impl<'p> Importer<'p> {
             return Ok(vec![Named::Value(id)]);
         }
         let steps = self.steps(frame, &source)?;
+        if steps.is_empty() {
+            return Ok(vec![Named::Unsupported; node.outputs.len()]);
+        }
         if let Some(unread) = source.attributes.unread() {
             return Err(attributes::unsupported(unread, "none of this name", "one"));
         }
@@ -124,7 +127,7 @@ impl<'p> Importer<'p> {
         Ok(made)
     }
 
-    /// The operations that a node of the standard domain stands for.
+    /// The operations that a node of the standard domain stands for; none where its branches are not supported.
     fn steps(&mut self, frame: &Frame<'p>, source: &Source<'p>) -> Result<Vec<Step>> {
         let families = [
             math::lower as Family<'p>,
