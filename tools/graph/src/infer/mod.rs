@@ -210,3 +210,6 @@ fn merge(stated: &mut TensorType, found: TensorType) -> Result<()> {
     stated.dims = Some(new);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

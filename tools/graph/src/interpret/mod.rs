@@ -1,5 +1,7 @@
 //! The reference interpreter: clear, f32 with f64 accumulation, every operation the graph has.
 
+#[cfg(test)]
+mod apply;
 mod arithmetic;
 mod array;
 mod cast;

@@ -145,3 +145,74 @@ fn dynamic_quantize(x: &Tensor) -> Result<Vec<Tensor>> {
         Tensor::scalar(zero as u8),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::apply::{apply, apply_some, check, tensor};
+
+    fn quantize_to(dtype: Dtype, axis: i64, block: usize) -> Op {
+        Op::Quantize(Quantize { axis, block, dtype })
+    }
+
+    #[test]
+    fn quotients_go_to_even_and_are_clamped() {
+        let x = tensor(&[6], &[1f32, 3.0, 5.0, -1.0, 1e9, f32::NAN]);
+        let (scale, zero) = (tensor(&[], &[2f32]), tensor(&[], &[10u8]));
+        check(
+            &quantize_to(Dtype::U8, 0, 0),
+            &[&x, &scale, &zero],
+            &tensor(&[6], &[10u8, 12, 12, 10, 255, 10]),
+        );
+    }
+
+    #[test]
+    fn scales_lie_along_an_axis_or_in_blocks() {
+        let x = tensor(&[2, 3], &[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let rows = (tensor(&[2], &[1f32, 2.0]), tensor(&[2], &[0i8, 1]));
+        let q = tensor(&[2, 3], &[1i8, 2, 3, 3, 3, 4]);
+        check(&quantize_to(Dtype::I8, -2, 0), &[&x, &rows.0, &rows.1], &q);
+        let real = Op::Dequantize(Dequantize {
+            axis: 0,
+            block: 0,
+            dtype: None,
+        });
+        check(
+            &real,
+            &[&q, &rows.0, &rows.1],
+            &tensor(&[2, 3], &[1f32, 2.0, 3.0, 4.0, 4.0, 6.0]),
+        );
+        let blocks = tensor(&[2, 2], &[1f32, 0.5, 2.0, 3.0]);
+        check(
+            &quantize_to(Dtype::I8, 1, 2),
+            &[&x, &blocks],
+            &tensor(&[2, 3], &[1i8, 2, 6, 2, 2, 2]),
+        );
+        let wrong = apply(&quantize_to(Dtype::I8, 1, 0), &[&x, &rows.0], 1).unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::Shape);
+    }
+
+    #[test]
+    fn ranges_of_dynamic_quantization_hold_zero() {
+        let x = tensor(&[3], &[2f32, 4.0, 1.0]);
+        let found = apply(&Op::DynamicQuantize, &[&x], 3).unwrap();
+        assert_eq!(found[1], tensor(&[], &[4f32 / 255.0]));
+        assert_eq!(found[2], tensor(&[], &[0u8]));
+        assert_eq!(found[0], tensor(&[3], &[128u8, 255, 64]));
+        let zeros = apply(&Op::DynamicQuantize, &[&tensor(&[2], &[0f32; 2])], 3).unwrap();
+        assert_eq!(zeros[0], tensor(&[2], &[0u8; 2]));
+    }
+
+    #[test]
+    fn zero_points_may_be_left_out_and_i32_has_none() {
+        let x = tensor(&[2], &[-7i32, 9]);
+        let scale = tensor(&[], &[0.5f32]);
+        let real = Op::Dequantize(Dequantize {
+            axis: 1,
+            block: 0,
+            dtype: None,
+        });
+        let found = apply_some(&real, &[Some(&x), Some(&scale), None], 1).unwrap();
+        assert_eq!(found[0], tensor(&[2], &[-3.5f32, 4.5]));
+    }
+}

@@ -213,3 +213,107 @@ fn stft(call: Call<'_>, shape: &[usize]) -> Result<Vec<f64>> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::interpret::apply::{apply, apply_some, check_close, tensor};
+
+    const X: [f32; 6] = [1.0, 2.0, -1.0, 0.5, 3.0, 0.25];
+
+    #[test]
+    fn spectra_are_those_of_numpy() {
+        let x = tensor(&[1, 6, 1], &X);
+        let forward = Op::Dft {
+            inverse: false,
+            onesided: false,
+        };
+        let (re, im) = (
+            [5.75, 0.625, -0.625, 0.25, -0.625, 0.625],
+            [
+                0.0,
+                1.9485571585149868,
+                -4.979646071760522,
+                0.0,
+                4.979646071760522,
+                -1.9485571585149868,
+            ],
+        );
+        let expected: Vec<f64> = re.iter().zip(im).flat_map(|(&re, im)| [re, im]).collect();
+        let found = apply(&forward, &[&x], 1).unwrap().remove(0);
+        for (a, b) in found.to_f32().iter().zip(&expected) {
+            assert!((f64::from(*a) - b).abs() < 1e-6, "{a} {b}");
+        }
+        let half = Op::Dft {
+            inverse: false,
+            onesided: true,
+        };
+        let found = apply(&half, &[&x, &tensor(&[], &[5i64])], 1).unwrap().remove(0);
+        assert_eq!(found.shape(), [1, 3, 2]);
+        let expected = [5.5, 0.0, 2.949593469, 1.832734395, -3.199593469, -0.838799522];
+        for (a, b) in found.to_f32().iter().zip(expected) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn windows_are_cosine_sums() {
+        let hann = |periodic| Op::Window {
+            coefficients: [0.5, 0.5, 0.0],
+            periodic,
+            dtype: Dtype::F32,
+        };
+        let size = tensor(&[], &[4i64]);
+        check_close(&hann(true), &[&size], &[4], &[0.0, 0.5, 1.0, 0.5], 1e-6);
+        check_close(&hann(false), &[&size], &[4], &[0.0, 0.75, 0.75, 0.0], 1e-6);
+        let refused = apply(&hann(true), &[&tensor(&[], &[-1i64])], 1).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Value);
+    }
+
+    #[test]
+    fn frames_are_weighted_and_transformed() {
+        let x = tensor(&[1, 6, 1], &X);
+        let op = Op::Stft { onesided: true };
+        let (step, window) = (tensor(&[], &[2i64]), tensor(&[4], &[0f32, 1.0, 1.0, 0.0]));
+        let found = apply(&op, &[&x, &step, &window], 1).unwrap().remove(0);
+        assert_eq!(found.shape(), [1, 2, 3, 2]);
+        // Frame 0 is 0, 2, -1, 0 and frame 1 is 0, 0.5, 3, 0.
+        let expected = [1.0, 0.0, 1.0, -2.0, -3.0, 0.0, 3.5, 0.0, -3.0, -0.5, 2.5, 0.0];
+        for (a, b) in found.to_f32().iter().zip(expected) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+        let refused = apply(&op, &[&x, &tensor(&[], &[0i64]), &window], 1).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Value);
+        let length = tensor(&[], &[8i64]);
+        let found = apply_some(&op, &[Some(&x), Some(&step), None, Some(&length)], 1).unwrap();
+        assert_eq!(found[0].shape(), [1, 0, 5, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_transform_and_its_inverse_leave_the_signal(
+            n in 1usize..40,
+            seed in prop::collection::vec(-1f64..1.0, 240),
+            axis in 0i64..2,
+        ) {
+            let shape = if axis == 0 { [n, 3, 2] } else { [3, n, 2] };
+            let x = tensor(&shape, &seed[..6 * n]);
+            let op = |inverse, onesided| Op::Dft { inverse, onesided };
+            let along = tensor(&[], &[axis]);
+            let forward = apply_some(&op(false, false), &[Some(&x), None, Some(&along)], 1).unwrap();
+            let back = apply_some(&op(true, false), &[Some(&forward[0]), None, Some(&along)], 1).unwrap();
+            for (a, b) in back[0].elements::<f64>().unwrap().iter().zip(x.elements::<f64>().unwrap()) {
+                prop_assert!((a - b).abs() < 1e-12, "{a} {b}");
+            }
+            let real = tensor(&[shape[0], shape[1], 1], &seed[..3 * n]);
+            let half = apply_some(&op(false, true), &[Some(&real), None, Some(&along)], 1).unwrap();
+            let length = tensor(&[], &[n as i64]);
+            let back = apply(&op(true, true), &[&half[0], &length, &along], 1).unwrap();
+            for (a, b) in back[0].elements::<f64>().unwrap().iter().zip(real.elements::<f64>().unwrap()) {
+                prop_assert!((a - b).abs() < 1e-12, "{a} {b}");
+            }
+        }
+    }
+}

@@ -7,6 +7,8 @@ mod fill;
 mod gather;
 mod movement;
 mod scatter;
+#[cfg(test)]
+mod tests;
 mod unique;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -5,6 +5,8 @@ mod binary;
 
 mod compare;
 mod reduce;
+#[cfg(test)]
+mod tests;
 mod topk;
 mod unary;
 
