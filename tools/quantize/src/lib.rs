@@ -7,6 +7,17 @@
 #![forbid(unsafe_code)]
 
 pub mod calibrate;
+pub mod control;
 mod error;
+mod fold;
+mod macs;
+pub mod recipe;
+mod remedy;
+pub mod report;
+pub mod scheme;
+pub mod sensitivity;
+pub mod verdict;
 
 pub use error::{Error, ErrorKind, Result};
+pub use fold::fold;
+pub use macs::{is_integer, macs, totals};

@@ -28,10 +28,10 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
         | Op::Dequantize(_)
         | Op::DynamicQuantize
         | Op::DynamicMatMul
-        | Op::Requantize
         | Op::Shape { .. }
         | Op::Size
         | Op::If { .. } => return kernel(call),
+        Op::Requantize => return Ok(vec![requantize(&call)?]),
         Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm { .. } | Op::MatMul => {
             if let Some(sums) = Sums::of(&call)? {
                 return Ok(vec![sums.run(&call)?]);
@@ -44,6 +44,23 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
         }
     }
     real(call)
+}
+
+/// The same real numbers in the output's type.
+fn requantize(call: &Call<'_>) -> Result<Tensor> {
+    let input = call.input(0)?;
+    let real = match input.quantization {
+        Some(_) => dequantize(input)?,
+        None => input.clone(),
+    };
+    match call.outputs.first().copied().flatten() {
+        Some(TensorType {
+            dtype,
+            quantization: Some(quantization),
+            ..
+        }) => quantize(&real, *dtype, quantization),
+        _ => Ok(real),
+    }
 }
 
 /// Inputs dequantized, outputs quantized.
