@@ -19,6 +19,7 @@ pub mod onnx;
 pub mod op;
 pub mod passes;
 mod quantization;
+mod resample;
 mod spatial;
 mod tensor;
 pub mod tflite;

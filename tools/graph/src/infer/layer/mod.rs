@@ -1,6 +1,7 @@
 //! Types of layers' outputs.
 
 mod product;
+mod resample;
 mod sequence;
 mod spatial;
 
@@ -38,6 +39,11 @@ pub(super) fn output_types(op: &Op, inputs: Known<'_>, _outputs: usize) -> Resul
             let x = inputs.ty(0)?;
             one(Ok(typed(dtype(x), x.dims.clone())))
         }
+        Op::Resize(r) => one(resample::resize(r, inputs)),
+        Op::GridSample { .. } => one(resample::grid(inputs)),
+        Op::AffineGrid { .. } => one(resample::affine(inputs)),
+        Op::RoiAlign(r) => one(resample::regions(r, inputs)),
+        Op::NonMaxSuppression { .. } => Ok(vec![resample::suppression()]),
         Op::Attention(a) => sequence::attention(a, inputs),
         Op::Recurrent(r) => sequence::recurrent(r, inputs),
         Op::LayerNormalization { axis, .. } => layer_normalization(*axis, inputs),

@@ -10,7 +10,10 @@ mod pool;
 mod product;
 mod real;
 mod recurrent;
+mod region;
+mod resize;
 mod rotary;
+mod sample;
 mod transposed;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -136,6 +139,38 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
             call.optional(3),
         )),
         Op::Recurrent(r) => recurrent::run(r, call),
+        Op::Resize(r) => one(resize::run(
+            r,
+            call.input(0)?,
+            call.optional(1),
+            call.optional(2),
+            call.optional(3),
+        )),
+        &Op::GridSample {
+            mode,
+            padding,
+            align_corners,
+        } => {
+            let sampling = sample::Sampling {
+                mode,
+                padding,
+                align_corners,
+            };
+            one(sample::run_grid(sampling, call.input(0)?, call.input(1)?))
+        }
+        Op::AffineGrid { align_corners } => {
+            one(sample::run_affine(*align_corners, call.input(0)?, call.input(1)?))
+        }
+        Op::RoiAlign(r) => one(region::run_align(
+            r,
+            call.input(0)?,
+            call.input(1)?,
+            call.input(2)?,
+        )),
+        Op::NonMaxSuppression { center } => one(region::run_suppression(
+            *center,
+            [0, 1, 2, 3, 4].map(|n| call.optional(n)),
+        )),
         other => Err(Error::new(
             ErrorKind::Unsupported,
             "",

@@ -1,3 +1,8 @@
+//! What layers compute, against their definitions and against other systems.
+
+mod reference;
+mod sampling;
+
 use super::run;
 use crate::graph::Rounding;
 use crate::infer::{self, Known};
