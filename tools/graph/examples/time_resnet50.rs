@@ -96,7 +96,10 @@ fn main() -> Result<()> {
         let start = Instant::now();
         let y = interpret::run(&graph, std::slice::from_ref(&x))?;
         let sum: f32 = y[0].to_f32().iter().sum();
-        println!("{:.3} s (sum of the outputs {sum})", start.elapsed().as_secs_f64());
+        println!(
+            "{:.3} s (sum of the outputs {sum})",
+            start.elapsed().as_secs_f64()
+        );
     }
     Ok(())
 }

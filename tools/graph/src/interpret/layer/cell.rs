@@ -97,7 +97,8 @@ impl Step<'_> {
             let new = forget * old + input * self.function(1, gate(3));
             let output = self.function(0, gate(1) + peephole(1, n) * new);
             memory[n] = new;
-            state[n] = output * self.function(2, new);
+            // ONNX Runtime does not limit the memory, and neither is it limited here.
+            state[n] = output * self.functions.get(2).map_or(new, |&f| activate(f, new));
         }
     }
 
