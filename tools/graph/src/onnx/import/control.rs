@@ -107,10 +107,11 @@ pub(super) fn branch<'p>(
     }
     let before = importer.problems.len();
     let mut read = |graph| read_branch(importer, frame, &names, &captured, graph);
+    let wanted = [then.outputs.len(), otherwise.outputs.len()];
     let then = Box::new(read(then)?);
     let otherwise = Box::new(read(otherwise)?);
-    if importer.problems.len() > before {
-        // The branches are listed; the node itself is nothing new.
+    if importer.problems.len() > before || [then.outputs.len(), otherwise.outputs.len()] != wanted {
+        // What is not supported, in the branches or before them, is listed; the node itself is nothing new.
         return Ok(Vec::new());
     }
     let mut inputs = vec![Some(node.input(0)?)];
