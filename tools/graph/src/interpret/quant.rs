@@ -5,10 +5,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::infer::{Granularity, granularity};
 use crate::interpret::Call;
 use crate::interpret::cast::cast;
+use crate::interpret::requantize::Factor;
 use crate::interpret::strided::around;
 use crate::interpret::wide::Narrow;
 use crate::op::{Dequantize, Op, Quantize};
+use crate::quantization;
 use crate::tensor::{Storage, Tensor};
+use crate::types::Quantization;
 
 /// The outputs, those at the end that are not wanted left out.
 pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
@@ -17,6 +20,7 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
         Op::Quantize(parameters) => Ok(vec![quantize(call, parameters)?]),
         Op::Dequantize(parameters) => Ok(vec![dequantize(call, parameters)?]),
         Op::DynamicQuantize => dynamic_quantize(call.input(0)?),
+        Op::Requantize => Ok(vec![requantize(call)?]),
         other => Err(Error::new(
             ErrorKind::Unsupported,
             "",
@@ -146,10 +150,64 @@ fn dynamic_quantize(x: &Tensor) -> Result<Vec<Tensor>> {
     ])
 }
 
+/// To the type that the graph states for the output: between two tensors of one scale each by the rounding rule, else
+/// through the real numbers.
+fn requantize(call: Call<'_>) -> Result<Tensor> {
+    let x = call.input(0)?;
+    let Some(wanted) = call.outputs.first().copied().flatten() else {
+        return Err(Error::new(ErrorKind::Name, "output 0", "a stated type", "none"));
+    };
+    let (from, to) = (&x.quantization, &wanted.quantization);
+    match (from, to) {
+        (None, None) => Err(Error::new(
+            ErrorKind::Dtype,
+            "",
+            "a quantized input or output",
+            format!("{} to {wanted}", x.tensor_type()),
+        )),
+        (Some(_), None) => {
+            let reals = quantization::dequantize(x)?;
+            Tensor::new(x.shape(), cast(&reals, wanted.dtype))
+        }
+        (None, Some(to)) => {
+            let reals = Tensor::new(x.shape(), cast(x, Dtype::F32))?;
+            quantization::quantize(&reals, wanted.dtype, to)
+        }
+        (Some(from), Some(to)) if from == to && x.dtype() == wanted.dtype => Ok(x.clone()),
+        (
+            &Some(Quantization::PerTensor {
+                scale: from,
+                zero_point: zero,
+            }),
+            &Some(Quantization::PerTensor { scale, zero_point }),
+        ) => {
+            let Some((least, greatest)) = wanted.dtype.bounds() else {
+                return Err(Error::new(
+                    ErrorKind::Dtype,
+                    "output 0",
+                    "integers of at most 32 bits",
+                    wanted.dtype,
+                ));
+            };
+            let factor = Factor::new(f64::from(from) / f64::from(scale), call.rounding, false);
+            let rescaled = |x: i64| {
+                let nearest = factor.apply(x.saturating_sub(zero.into()));
+                nearest.saturating_add(zero_point.into()).clamp(least, greatest)
+            };
+            let integers = x.to_i64()?.into_iter().map(rescaled).collect();
+            Ok(Tensor::new(x.shape(), i64::narrow(integers, wanted.dtype)?)?.with_quantization(to.clone()))
+        }
+        (Some(_), Some(to)) => quantization::quantize(&quantization::dequantize(x)?, wanted.dtype, to),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Rounding;
     use crate::interpret::apply::{apply, apply_some, check, tensor};
+    use crate::interpret::evaluate;
+    use crate::types::TensorType;
 
     fn quantize_to(dtype: Dtype, axis: i64, block: usize) -> Op {
         Op::Quantize(Quantize { axis, block, dtype })
@@ -214,5 +272,43 @@ mod tests {
         });
         let found = apply_some(&real, &[Some(&x), Some(&scale), None], 1).unwrap();
         assert_eq!(found[0], tensor(&[2], &[-3.5f32, 4.5]));
+    }
+
+    #[test]
+    fn stated_types_say_how_tensors_are_requantized() {
+        let per_tensor = |scale, zero_point| Some(Quantization::PerTensor { scale, zero_point });
+        let run = |x: &Tensor, dtype, quantization: Option<Quantization>, rounding| {
+            let ty = TensorType {
+                quantization,
+                ..TensorType::unshaped(dtype)
+            };
+            let call = Call {
+                op: &Op::Requantize,
+                inputs: &[Some(x)],
+                outputs: &[Some(&ty)],
+                rounding,
+            };
+            evaluate(call).unwrap().remove(0)
+        };
+        let x = tensor(&[4], &[-1.0f32, 0.25, 0.75, 100.0]);
+        let q = run(&x, Dtype::I8, per_tensor(0.5, -1), Rounding::TiesToEven);
+        assert_eq!(
+            q,
+            tensor(&[4], &[-3i8, -1, 1, 127]).with_quantization(per_tensor(0.5, -1))
+        );
+        let back = run(&q, Dtype::F32, None, Rounding::TiesToEven);
+        assert_eq!(back, tensor(&[4], &[-1f32, 0.0, 1.0, 64.0]));
+        let small = tensor(&[4], &[-3i8, -1, 1, 3]).with_quantization(per_tensor(0.5, 0));
+        let even = run(&small, Dtype::U8, per_tensor(1.0, 128), Rounding::TiesToEven);
+        assert_eq!(even.elements::<u8>().unwrap(), [126, 128, 128, 130]);
+        let away = run(&small, Dtype::U8, per_tensor(2.0, 128), Rounding::Gemmlowp);
+        assert_eq!(away.elements::<u8>().unwrap(), [127, 128, 128, 129]);
+        let axis = Some(Quantization::PerAxis {
+            axis: 0,
+            scales: vec![0.5, 1.0, 0.25, 0.5],
+            zero_points: vec![0; 4],
+        });
+        let rows = run(&small, Dtype::I8, axis.clone(), Rounding::TiesToEven);
+        assert_eq!(rows, tensor(&[4], &[-3i8, 0, 2, 3]).with_quantization(axis));
     }
 }

@@ -142,7 +142,7 @@ pub enum Op {
     Unsqueeze,
     /// `(X)`: permutes axes.
     Transpose {
-        /// Axis of the input at each place of the output.
+        /// Axis of the input at each place of the output; empty to turn the order around.
         permutation: Vec<usize>,
     },
     /// `(X, shape)`: broadcasts to a shape in both directions.
@@ -407,7 +407,8 @@ pub enum Op {
     Dequantize(Dequantize),
     /// `(X) -> (Y, scale, zero_point)`: to `u8` by the range of the tensor.
     DynamicQuantize,
-    /// Between quantized types, or from `f32` to a quantized type and back: `(X)`, parameters in the types.
+    /// Between quantized types, or from `f32` to a quantized type and back: `(X)`, parameters in the types. Between two
+    /// tensors of one scale each the integers are rescaled by [`crate::Graph::rounding`].
     Requantize,
     /// `(X, W, B?)`: X `[...,K]` of `f32`, W `[K,N]` of `i8` with one symmetric scale or one for each of its columns, B
     /// `[N]` of `f32`, to `f32` `[...,N]`. Each row of X is rounded to `i8` with the scale `max|x| / 127` of its own,
