@@ -34,7 +34,7 @@ impl Extents {
                 format!("{input:?} and {kernel:?}"),
             ));
         }
-        if kernel[0] % c.groups != 0 {
+        if !kernel[0].is_multiple_of(c.groups) {
             return Err(Error::new(
                 ErrorKind::Shape,
                 "",

@@ -62,7 +62,7 @@ impl Bins {
         } else {
             size.ceil()
         };
-        if !start.is_finite() || !(samples <= MOST_SAMPLES) {
+        if !start.is_finite() || samples.is_nan() || samples > MOST_SAMPLES {
             return Err(Error::new(
                 ErrorKind::Limit,
                 "regions",

@@ -43,7 +43,8 @@ impl Transposed {
     pub fn new(c: &Convolution, input: &[usize], kernel: &[usize]) -> Result<Self> {
         let fits = input.len() >= 3 && kernel.len() == input.len() && kernel[0] == input[1];
         let kernels = kernel.get(1).and_then(|n| n.checked_mul(c.groups));
-        let (true, Some(kernels)) = (fits && c.groups > 0 && input[1] % c.groups == 0, kernels) else {
+        let (true, Some(kernels)) = (fits && c.groups > 0 && input[1].is_multiple_of(c.groups), kernels)
+        else {
             return Err(Error::new(
                 ErrorKind::Shape,
                 "",

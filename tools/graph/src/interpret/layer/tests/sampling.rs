@@ -230,8 +230,8 @@ fn affine_grids_are_those_of_pytorch() {
         -0.785990, 1.358252, -0.335681,
     ];
     let corners = [
-        0.282218, -1.373891, 0.282218, -0.698428, 0.282218, -0.022965, 1.716930, -1.490640, 1.716930,
-        -0.815177, 1.716930, -0.139714,
+        0.282218, -1.373891, 0.282218, -0.698428, 0.282218, -0.022965, 1.71693, -1.49064, 1.71693, -0.815177,
+        1.71693, -0.139714,
     ];
     for (align_corners, expected) in [(false, centres), (true, corners)] {
         let y = apply(&Op::AffineGrid { align_corners }, &[Some(&theta), Some(&size)], 1).remove(0);
