@@ -263,55 +263,12 @@ impl Tensor {
     /// The real numbers that the elements stand for, as `f32`; without quantization, the elements widened.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if there are not as many scales as the quantization says.
+    /// As [`crate::dequantize`] for a quantized tensor.
     pub fn dequantized(&self) -> Result<Self> {
-        let Some(quantization) = &self.quantization else {
-            return Self::new(&self.shape, self.to_f32());
-        };
-        let integers = self.to_i64()?;
-        let inner = |axis: usize| {
-            self.shape
-                .get(axis + 1..)
-                .unwrap_or_default()
-                .iter()
-                .product::<usize>()
-        };
-        let extent = |axis: usize| self.shape.get(axis).copied().unwrap_or(1);
-        let reals: Option<Vec<f32>> = integers
-            .into_iter()
-            .enumerate()
-            .map(|(at, n)| {
-                let (scale, zero) = match quantization {
-                    Quantization::PerTensor { scale, zero_point } => (*scale, *zero_point),
-                    Quantization::PerAxis {
-                        axis,
-                        scales,
-                        zero_points,
-                    } => {
-                        let place = at / inner(*axis).max(1) % extent(*axis).max(1);
-                        (*scales.get(place)?, *zero_points.get(place)?)
-                    }
-                    Quantization::Blocks {
-                        axis,
-                        size,
-                        scales,
-                        zero_points,
-                    } => {
-                        let (inner, extent) = (inner(*axis).max(1), extent(*axis).max(1));
-                        let block = at / inner % extent / (*size).max(1);
-                        let outer = at / inner / extent * extent.div_ceil((*size).max(1));
-                        let place = (outer + block) * inner + at % inner;
-                        (*scales.get(place)?, *zero_points.get(place)?)
-                    }
-                };
-                Some(n.saturating_sub(zero.into()) as f32 * scale)
-            })
-            .collect();
-        let reals = reals.ok_or_else(|| {
-            let expected = format!("a scale and zero point for each part of {:?}", self.shape);
-            Error::new(ErrorKind::Shape, "tensor", expected, "fewer")
-        })?;
-        Self::new(&self.shape, reals)
+        match self.quantization {
+            Some(_) => crate::quantization::dequantize(self),
+            None => Self::new(&self.shape, self.to_f32()),
+        }
     }
 
     /// The elements widened to `f32`, quantization not applied; `bool` gives 0 and 1.
