@@ -7,5 +7,7 @@ mod flatbuffer;
 mod model;
 mod read;
 mod schema;
+mod write;
 
 pub use read::read;
+pub use write::write;
