@@ -45,7 +45,8 @@ pub enum Rounding {
     /// To f32, times the f32 scale, to the nearest integer with ties to even, plus the zero point, clamped.
     #[default]
     TiesToEven,
-    /// TensorFlow Lite's: times a Q31 multiplier with rounding, and a rounding right shift that takes ties away from zero.
+    /// TensorFlow Lite's: times a Q31 multiplier with rounding, and a rounding right shift that takes ties away from
+    /// zero. Sums, differences, products and means of 8-bit integers then follow its integer arithmetic as well.
     Gemmlowp,
 }
 

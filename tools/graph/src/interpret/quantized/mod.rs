@@ -1,5 +1,6 @@
 //! Operations on quantized tensors: integer arithmetic where there is a rule for it, else on real numbers.
 
+mod gemmlowp;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use sums::Sums;
 use super::{Call, kernel};
 use crate::dtype::Dtype;
 use crate::error::Result;
+use crate::graph::Rounding;
 use crate::op::{Op, PadMode, Pool, PoolKind, ScatterReduction};
 use crate::quantization::{dequantize, integer_tensor, quantize};
 use crate::tensor::Tensor;
@@ -38,6 +40,11 @@ pub(super) fn run(call: Call<'_>) -> Result<Vec<Tensor>> {
             }
         }
         _ => {
+            if call.rounding == Rounding::Gemmlowp
+                && let Some(made) = gemmlowp::run(&call)?
+            {
+                return Ok(vec![made]);
+            }
             if let Some(moved) = moved(&call)? {
                 return Ok(moved);
             }
