@@ -8,6 +8,7 @@
 )]
 
 mod inputs;
+mod written;
 
 use std::path::{Path, PathBuf};
 
@@ -136,6 +137,35 @@ fn check(name: &str) {
         }
     }
     println!("{name}: {} cases, {seen:?}", cases.len());
+    check_written(&simple, golden, &shared);
+    assert!(seen.float <= FLOAT_TOLERANCE, "{name}: {seen:?}");
+    assert!(
+        seen.far as f64 <= FAR_SHARE * seen.integers as f64,
+        "{name}: {seen:?}"
+    );
+}
+
+/// The file that is written from a graph gives LiteRT's answers as well, and is written the same again.
+fn check_written(graph: &Graph, golden: &Value, shared: &Path) {
+    let written = tflite::write(graph).unwrap();
+    assert!(written == tflite::write(graph).unwrap());
+    let mut again = tflite::read(&written).unwrap();
+    simplify(&mut again).unwrap();
+    let case = &golden["cases"][0];
+    let inputs: Vec<Tensor> = again
+        .inputs
+        .iter()
+        .map(|&id| inputs::make(&case["input"], &again.value(id).ty, shared))
+        .collect();
+    let mut seen = Seen::default();
+    for (ours, golden) in interpret::run(&again, &inputs)
+        .unwrap()
+        .iter()
+        .zip(case["outputs"].as_array().unwrap())
+    {
+        seen.compare(ours, golden);
+    }
+    println!("written again: {} bytes, {seen:?}", written.len());
     assert!(seen.float <= FLOAT_TOLERANCE, "{seen:?}");
     assert!(seen.far as f64 <= FAR_SHARE * seen.integers as f64, "{seen:?}");
 }
@@ -156,13 +186,33 @@ fn keyword_spotting_answers_as_litert_does() {
 }
 
 #[test]
+fn keyword_spotting_in_int8_answers_as_litert_does() {
+    check("mlperf_tiny/kws_ref_model.tflite");
+}
+
+#[test]
 fn visual_wake_words_answer_as_litert_does() {
     check("mlperf_tiny/vww_96_float.tflite");
 }
 
 #[test]
+fn visual_wake_words_in_int8_answer_as_litert_does() {
+    check("mlperf_tiny/vww_96_int8.tflite");
+}
+
+#[test]
 fn movie_reviews_answer_as_litert_does() {
     check("text_sentiment/movie_review_classifier.tflite");
+}
+
+#[test]
+fn mobilenet_v1_in_uint8_answers_as_litert_does() {
+    check("tflite/mobilenet_v1_0.25_128_quant.tflite");
+}
+
+#[test]
+fn mobilenet_v2_in_int8_answers_as_litert_does() {
+    check("tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite");
 }
 
 #[test]

@@ -199,4 +199,5 @@ def main():
     json.dump(found, sys.stdout, separators=(",", ":"))
 
 
-main()
+if __name__ == "__main__":
+    main()
