@@ -42,16 +42,13 @@ class Cycle:
     decay: float  # weight decay
     strength: float  # of the augmentation of faces
     small: float  # share of its epochs that see pictures of SMALL_SIDE, at about half the cost
-    taught: float  # share of the answer of the network before it in the target, beside the votes
 
 
 # The small network learns fast from strongly varied pictures. It then underfits, so the second cycle
-# deepens it and holds it back less. Its answer averaged with that for the mirrored picture is better
-# than its answer, and a picture's few votes are noisy: the third cycle learns from both.
+# deepens it and holds it back less.
 CYCLES = (
-    Cycle(share=0.5, grown=False, peak=0.2, decay=5e-4, strength=1.0, small=0.5, taught=0.0),
-    Cycle(share=0.3, grown=True, peak=0.12, decay=2e-4, strength=0.65, small=0.0, taught=0.0),
-    Cycle(share=0.2, grown=True, peak=0.1, decay=2e-4, strength=0.65, small=0.0, taught=0.5),
+    Cycle(share=0.6, grown=False, peak=0.2, decay=5e-4, strength=1.0, small=0.5),
+    Cycle(share=0.4, grown=True, peak=0.12, decay=2e-4, strength=0.65, small=0.0),
 )
 
 
@@ -63,12 +60,12 @@ def arguments():
     parser.add_argument("--valid", help="CSV measured once at the end, with --data")
     parser.add_argument("--out", default=HERE / "build", type=Path)
     parser.add_argument("--limbic", default=os.environ.get("LIMBIC_BIN", ROOT / "target/release/limbic"))
-    parser.add_argument("--epochs", type=int, default=66)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    if args.epochs < 5:
-        parser.error("--epochs: at least 5, so that each cycle has one")
+    if args.epochs < 2:
+        parser.error("--epochs: at least 2, one for each cycle")
     return args
 
 
@@ -131,17 +128,13 @@ def load(args):
 
 def cycle_of(epoch, epochs):
     """The cycle of an epoch, the epoch's place in it and the number of its epochs."""
-    start, share = 0, 0.0
-    for cycle in CYCLES:
-        share += cycle.share
-        end = round(share * epochs)
-        if epoch < end:
-            return cycle, epoch - start, end - start
-        start = end
-    raise IndexError(f"epoch {epoch} of {epochs}")
+    first = round(CYCLES[0].share * epochs)
+    if epoch < first:
+        return CYCLES[0], epoch, first
+    return CYCLES[1], epoch - first, epochs - first
 
 
-def batches(data, targets, generator, strength):
+def batches(data, generator, strength):
     """One pass over the faces: pictures, emotion targets of the faces, which come first, and their number."""
     order = torch.randperm(len(data["faces"]), generator=generator)
     for start in range(0, len(order) - FACES // 2, FACES):
@@ -156,7 +149,7 @@ def batches(data, targets, generator, strength):
                 augment.spoiled_faces(pick("faces", SPOILED), generator),
             ]
         )
-        yield pixels, targets[chosen], len(faces)
+        yield pixels, data["targets"][chosen], len(faces)
 
 
 def learning_rate(step, steps, peak):
@@ -175,17 +168,7 @@ def predict(model, pixels, batch=256):
     return torch.cat([p[0].float() for p in parts]), torch.cat([p[1].float()[:, 0] for p in parts])
 
 
-def taught_targets(data, before, share):
-    """Targets [N,labels]: the votes, mixed with the answer of `before`, averaged over the mirror image."""
-    teacher = FaceNet(len(data["labels"])).to(memory_format=torch.channels_last)
-    teacher.load_state_dict(before)
-    pixels = data["faces"]
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = [predict(teacher, seen)[0] for seen in (pixels, pixels.flip(3))]
-    return (1 - share) * data["targets"] + share * F.softmax(sum(logits) / 2, 1)
-
-
-def train_epoch(model, average, optimizer, data, targets, args, epoch):
+def train_epoch(model, average, optimizer, data, args, epoch):
     """One epoch; returns the mean loss."""
     generator = torch.Generator().manual_seed(args.seed * 100_003 + epoch)
     torch.manual_seed(args.seed * 100_003 + epoch)
@@ -193,7 +176,7 @@ def train_epoch(model, average, optimizer, data, targets, args, epoch):
     per_epoch = math.ceil((len(data["faces"]) - FACES // 2) / FACES)
     model.train()
     total = 0.0
-    for i, (pixels, wanted, faces) in enumerate(batches(data, targets, generator, cycle.strength)):
+    for i, (pixels, targets, faces) in enumerate(batches(data, generator, cycle.strength)):
         step = place * per_epoch + i
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, per_epoch * length, cycle.peak)
@@ -203,7 +186,7 @@ def train_epoch(model, average, optimizer, data, targets, args, epoch):
         with torch.autocast("cpu", torch.bfloat16):
             emotion, face = model(pixels)
         is_face = (torch.arange(len(pixels)) < faces).float()
-        loss = F.cross_entropy(emotion[:faces].float(), wanted)
+        loss = F.cross_entropy(emotion[:faces].float(), targets)
         loss = loss + 0.5 * F.binary_cross_entropy_with_logits(face[:, 0].float(), is_face)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -238,7 +221,7 @@ def start_cycle(cycle, labels, best):
     if best is None:
         model = FaceNet(labels, cycle.grown)
     else:
-        before = FaceNet(labels, grown=any(name.startswith("added.") for name in best))
+        before = FaceNet(labels, grown=False)
         before.load_state_dict(best)
         model = before.grow()
     model = model.to(memory_format=torch.channels_last)
@@ -248,32 +231,29 @@ def start_cycle(cycle, labels, best):
 
 def fit(args, data):
     """Train with a checkpoint after each epoch; returns the best averaged model and the history."""
-    checkpoint, history, best, before, state = args.out / "checkpoint.pt", [], None, None, None
-    settings = {"epochs": args.epochs, "seed": args.seed, "cycles": repr(CYCLES), "labels": data["labels"], "digests": data["digests"]}
+    checkpoint, history, best, state = args.out / "checkpoint.pt", [], None, None
+    settings = {"epochs": args.epochs, "seed": args.seed, "labels": data["labels"], "digests": data["digests"]}
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         if state["settings"] != settings:
             raise SystemExit(f"{checkpoint}: from other settings or data; remove it to start again")
-        history, best, before = state["history"], state["best"], state["before"]
+        history, best = state["history"], state["best"]
     judged = data["held_judged"]
     truth = data["held_targets"].argmax(1)[judged]
     held = data["held"].contiguous(memory_format=torch.channels_last)
-    model = average = optimizer = targets = None
+    model = average = optimizer = None
     for epoch in range(len(history), args.epochs):
         cycle, place, _length = cycle_of(epoch, args.epochs)
-        if place == 0:
-            before = best
         if place == 0 or model is None:
             torch.manual_seed(args.seed)
-            model, average, optimizer = start_cycle(cycle, len(data["labels"]), before)
-            targets = taught_targets(data, before, cycle.taught) if cycle.taught else data["targets"]
+            model, average, optimizer = start_cycle(cycle, len(data["labels"]), best if cycle.grown and place == 0 else None)
         if state is not None and place > 0:
             model.load_state_dict(state["model"])
             average.load_state_dict(state["average"])
             optimizer.load_state_dict(state["optimizer"])
         state = None
         started = time.time()
-        loss = train_epoch(model, average, optimizer, data, targets, args, epoch)
+        loss = train_epoch(model, average, optimizer, data, args, epoch)
         with torch.autocast("cpu", torch.bfloat16):
             emotion, face = predict(average, held)
         accuracy = (emotion[judged].argmax(1) == truth).float().mean().item()
@@ -289,7 +269,6 @@ def fit(args, data):
             "optimizer": optimizer.state_dict(),
             "history": history,
             "best": best,
-            "before": before,
         }
         write_atomically(checkpoint, lambda path: torch.save(saved, path))
     average = FaceNet(len(data["labels"]))
