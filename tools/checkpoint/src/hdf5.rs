@@ -1,5 +1,6 @@
 //! HDF5: datasets under paths, and texts in attributes.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,8 +21,7 @@ const MAX_CHUNK_BYTES: usize = 64 << 20;
 /// Longest header of an object; attributes stand inside.
 const MAX_OBJECT_HEADER_BYTES: usize = 16 << 20;
 
-/// Deepest group listed, and most objects; a link may lead back to a group above.
-const MAX_DEPTH: usize = 32;
+/// Most groups and datasets listed.
 const MAX_OBJECTS: usize = 100_000;
 
 /// An open file; links and data in other files are refused.
@@ -133,23 +133,32 @@ impl File {
     /// Every dataset of numbers below the root, groups in their order; an entry is called by its path.
     pub(crate) fn list(&self) -> Result<(Vec<Entry>, Vec<Stored>, Vec<Skipped>)> {
         let (mut entries, mut stored, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let mut open = vec![(String::new(), 0)];
+        let root = self
+            .file
+            .root_group()
+            .map_err(|error| malformed(&self.name, "a root group", error))?;
+        let mut open = vec![(String::new(), root)];
+        // A link may lead back to a group above.
+        let mut listed = HashSet::new();
         let mut seen = 0;
-        while let Some((path, depth)) = open.pop() {
+        while let Some((path, group)) = open.pop() {
             let place = format!("{}: {path}/", self.name);
-            let group = self
-                .file
-                .group(&path)
-                .map_err(|error| malformed(&place, "a group", error))?;
+            if !listed.insert(group.address()) {
+                skipped.push(Skipped {
+                    path: path.trim_start_matches('/').to_owned(),
+                    what: "a second link to a group".to_owned(),
+                });
+                continue;
+            }
             let (groups, datasets) = group
                 .members()
                 .map_err(|error| malformed(&place, "a group's members", error))?;
             seen += groups.len() + datasets.len();
-            if depth > MAX_DEPTH || seen > MAX_OBJECTS {
+            if seen > MAX_OBJECTS {
                 return Err(Error::new(
                     ErrorKind::Limit,
                     place,
-                    format!("at most {MAX_DEPTH} levels and {MAX_OBJECTS} objects"),
+                    format!("at most {MAX_OBJECTS} groups and datasets"),
                     "more",
                 ));
             }
@@ -164,8 +173,8 @@ impl File {
                     Err(what) => skipped.push(Skipped { path: name, what }),
                 }
             }
-            let below = groups.iter().rev();
-            open.extend(below.map(|group| (format!("{path}/{}", group.name()), depth + 1)));
+            let below = groups.into_iter().rev();
+            open.extend(below.map(|group| (format!("{path}/{}", group.name()), group)));
         }
         Ok((entries, stored, skipped))
     }

@@ -165,7 +165,8 @@ impl Archive {
         let bytes = self.part(member, 0, member.size, limit)?;
         let mut crc = flate2::Crc::new();
         crc.update(&bytes);
-        if crc.sum() != member.crc {
+        // Fuzzing must get behind the checksum.
+        if crc.sum() != member.crc && !cfg!(fuzzing) {
             return Err(Error::new(
                 ErrorKind::Malformed,
                 self.place(member),

@@ -65,6 +65,7 @@ fn torch_zip_and_legacy_give_the_same_tensors_and_skip_the_same_objects() {
         );
     }
     check("protocol4.pt", Format::Torch);
+    check("tensor.pt", Format::Torch);
 }
 
 #[test]
@@ -133,23 +134,30 @@ fn hdf5_of_the_oldest_and_the_newest_layout_is_listed() {
 }
 
 #[test]
+fn hdf5_groups_that_hold_each_other_are_listed_once() {
+    let checkpoint = check("loop.h5", Format::Hdf5);
+    assert_eq!(
+        skipped(&checkpoint),
+        [
+            ("a/again", "a second link to a group"),
+            ("a/b/up", "a second link to a group")
+        ]
+    );
+}
+
+#[test]
 fn tensorflow_checkpoints_open_by_any_of_their_names() {
     check("saver.ckpt.index", Format::TensorBundle);
     for name in ["saver.ckpt", "saver.ckpt.data-00000-of-00001"] {
         let checkpoint = Checkpoint::open(fixture(name)).unwrap();
         assert_eq!(checkpoint.tensors().len(), 3);
     }
-    let name = "object.ckpt.index";
-    let checkpoint = check_tensors_of(name);
+    let checkpoint = check("object.ckpt.index", Format::TensorBundle);
     // The graph of objects is a text, not a tensor of numbers.
     assert_eq!(
         skipped(&checkpoint),
         [("_CHECKPOINTABLE_OBJECT_GRAPH", "a tensor of TensorFlow's type 7")]
     );
-}
-
-fn check_tensors_of(name: &str) -> Checkpoint {
-    check(name, Format::TensorBundle)
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use limbic_graph::{Error, ErrorKind, Result};
 
+use super::literal::long;
 use super::opcode as op;
 use super::{Pickle, Ref, Value};
 use crate::bytes::Cursor;
@@ -49,14 +50,14 @@ pub(crate) fn load(place: &str, bytes: &[u8], limits: Limits) -> Result<Pickle> 
     })
 }
 
-struct Machine<'a> {
-    input: Cursor<'a>,
-    limits: Limits,
-    values: Vec<Value>,
-    stack: Vec<Ref>,
+pub(super) struct Machine<'a> {
+    pub(super) input: Cursor<'a>,
+    pub(super) limits: Limits,
+    pub(super) values: Vec<Value>,
+    pub(super) stack: Vec<Ref>,
     /// Stack heights at the open marks.
-    marks: Vec<usize>,
-    memo: HashMap<u32, Ref>,
+    pub(super) marks: Vec<usize>,
+    pub(super) memo: HashMap<u32, Ref>,
 }
 
 impl Machine<'_> {
@@ -278,183 +279,7 @@ impl Machine<'_> {
         Ok(true)
     }
 
-    fn value(&self, at: Ref) -> Option<&Value> {
-        self.values.get(at as usize)
-    }
-
-    fn push(&mut self, value: Value) -> Result<()> {
-        if self.values.len() >= self.limits.values {
-            return Err(self.limit(format!("at most {} values", self.limits.values)));
-        }
-        let at = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value);
-        self.push_ref(at)
-    }
-
-    fn push_ref(&mut self, at: Ref) -> Result<()> {
-        if self.stack.len() >= self.limits.values {
-            return Err(self.limit(format!("at most {} values", self.limits.values)));
-        }
-        self.stack.push(at);
-        Ok(())
-    }
-
-    /// Height below which the stack belongs to the enclosing mark.
-    fn floor(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
-    }
-
-    fn pop(&mut self) -> Result<Ref> {
-        if self.stack.len() <= self.floor() {
-            return Err(self.input.malformed("a value on the stack", "none"));
-        }
-        self.stack
-            .pop()
-            .ok_or_else(|| self.input.malformed("a value on the stack", "none"))
-    }
-
-    fn top(&self) -> Result<Ref> {
-        match self.stack.last() {
-            Some(&at) if self.stack.len() > self.floor() => Ok(at),
-            _ => Err(self.input.malformed("a value on the stack", "none")),
-        }
-    }
-
-    fn pop_mark(&mut self) -> Result<Vec<Ref>> {
-        let Some(height) = self.marks.pop().filter(|&height| height <= self.stack.len()) else {
-            return Err(self.input.malformed("an open mark", "none"));
-        };
-        Ok(self.stack.split_off(height))
-    }
-
-    fn put(&mut self, at: u32) -> Result<()> {
-        let top = self.top()?;
-        self.memo.insert(at, top);
-        Ok(())
-    }
-
-    fn get(&mut self, at: u32) -> Result<()> {
-        let Some(&value) = self.memo.get(&at) else {
-            return Err(self
-                .input
-                .malformed("a value in the memo", format!("nothing at {at}")));
-        };
-        self.push_ref(value)
-    }
-
-    fn pairs(&self, items: Vec<Ref>) -> Result<Vec<(Ref, Ref)>> {
-        let (pairs, []) = items.as_chunks::<2>() else {
-            return Err(self
-                .input
-                .malformed("keys with values", format!("{} items", items.len())));
-        };
-        Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
-    }
-
-    fn extend(&mut self, items: Vec<Ref>) -> Result<()> {
-        let target = self.top()?;
-        match self.values.get_mut(target as usize) {
-            Some(Value::List(list) | Value::Set(list)) => list.extend(items),
-            // The items of an object that is not made.
-            Some(Value::Call { .. }) => {}
-            _ => return Err(self.input.malformed("a list", "another value")),
-        }
-        Ok(())
-    }
-
-    fn set_items(&mut self, pairs: Vec<(Ref, Ref)>) -> Result<()> {
-        let target = self.top()?;
-        match self.values.get_mut(target as usize) {
-            Some(Value::Dict(items) | Value::Call { items, .. }) => items.extend(pairs),
-            _ => return Err(self.input.malformed("a dictionary", "another value")),
-        }
-        Ok(())
-    }
-
-    fn small_tuple(&mut self, count: usize) -> Result<()> {
-        let mut items = Vec::with_capacity(count);
-        for _ in 0..count {
-            items.push(self.pop()?);
-        }
-        items.reverse();
-        self.push(Value::Tuple(items))
-    }
-
-    fn call(&mut self, callable: Ref, arguments: Ref) -> Result<()> {
-        self.push(Value::Call {
-            callable,
-            arguments,
-            state: None,
-            items: Vec::new(),
-        })
-    }
-
-    /// A length of one byte or of four.
-    fn length(&mut self, short: bool) -> Result<u64> {
-        Ok(if short {
-            self.input.u8()?.into()
-        } else {
-            self.input.u32()?.into()
-        })
-    }
-
-    fn text(&mut self, short: bool) -> Result<()> {
-        let count = self.length(short)?;
-        let bytes = self.input.take_u64(count)?;
-        self.push_text(bytes)
-    }
-
-    /// Python 2 texts may be any bytes; what is not UTF-8 is replaced.
-    fn push_text(&mut self, bytes: &[u8]) -> Result<()> {
-        self.push(Value::Text(String::from_utf8_lossy(bytes).into_owned()))
-    }
-
-    fn bytes(&mut self, count: u64) -> Result<()> {
-        let bytes = self.input.take_u64(count)?.to_vec();
-        self.push(Value::Bytes(bytes))
-    }
-
-    fn line(&mut self) -> Result<String> {
-        Ok(String::from_utf8_lossy(self.input.until(b'\n')?).into_owned())
-    }
-
-    fn line_number(&mut self) -> Result<u32> {
-        let line = self.line()?;
-        line.trim()
-            .parse()
-            .map_err(|_| self.input.malformed("a number", line))
-    }
-
-    fn line_literal(&mut self, code: u8) -> Result<()> {
-        let line = self.line()?;
-        let text = line.trim();
-        let value = match code {
-            op::INT if text == "00" => Some(Value::Bool(false)),
-            op::INT if text == "01" => Some(Value::Bool(true)),
-            op::INT | op::LONG => text.trim_end_matches('L').parse().ok().map(Value::Int),
-            op::FLOAT => text.parse().ok().map(Value::Float),
-            op::STRING => {
-                let inner = ['\'', '"']
-                    .into_iter()
-                    .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
-                inner.map(|inner| Value::Text(inner.to_owned()))
-            }
-            _ => Some(Value::Text(line.clone())),
-        };
-        match value {
-            Some(value) => self.push(value),
-            None => Err(self.input.malformed("a literal", line)),
-        }
-    }
-
-    fn global_lines(&mut self) -> Result<Value> {
-        Ok(Value::Global {
-            module: self.line()?,
-            name: self.line()?,
-        })
-    }
-
-    fn limit(&self, expected: String) -> Error {
+    pub(super) fn limit(&self, expected: String) -> Error {
         let error = self.input.malformed(&expected, "more");
         Error::new(ErrorKind::Limit, error.place(), expected, "more")
     }
@@ -463,17 +288,4 @@ impl Machine<'_> {
         let error = self.input.malformed(expected, &found);
         Error::new(ErrorKind::Unsupported, error.place(), expected, found)
     }
-}
-
-/// A little-endian two's complement number.
-fn long(bytes: &[u8]) -> Value {
-    if bytes.len() > 8 {
-        return Value::Long(bytes.to_vec());
-    }
-    let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut full = [if negative { 0xff } else { 0 }; 8];
-    if let Some(target) = full.get_mut(..bytes.len()) {
-        target.copy_from_slice(bytes);
-    }
-    Value::Int(i64::from_le_bytes(full))
 }

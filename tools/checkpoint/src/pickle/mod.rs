@@ -3,8 +3,10 @@
 //! The machine knows every opcode of protocols 0 to 5 and calls nothing: a name of a class or a function stays a name,
 //! and a call of it stays a record of the call with its arguments. What those mean is up to the reader of the result.
 
+mod literal;
 mod machine;
 mod opcode;
+mod stack;
 
 pub(crate) use machine::{Limits, load};
 

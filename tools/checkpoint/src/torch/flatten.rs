@@ -39,6 +39,12 @@ pub(crate) fn flatten(pickle: &Pickle, file: &str, prefix: &str) -> Result<Flat>
     };
     walk.visit(pickle.root, prefix)
         .map_err(|error| error.within(file))?;
+    // A file may hold one tensor and no container.
+    if let [(name, _)] = walk.flat.tensors.as_mut_slice()
+        && name.is_empty()
+    {
+        *name = "tensor".to_owned();
+    }
     Ok(walk.flat)
 }
 
@@ -226,7 +232,11 @@ impl<'a> Walk<'a> {
                 }
                 self.items(items, path)
             }
-            ("torch.jit._pickle", function) if function.starts_with("build_") => self.first(arguments, path),
+            ("torch.jit._pickle", function)
+                if function.starts_with("build_") || function == "restore_type_tag" =>
+            {
+                self.first(arguments, path)
+            }
             _ => self.object(module, name, *state, path),
         }
     }

@@ -1,0 +1,8 @@
+//! Keras files and other HDF5: never a panic, nor more memory than the file accounts for.
+#![no_main]
+
+mod read;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| read::all(data));

@@ -1,0 +1,8 @@
+//! Llama2.c files: never a panic, nor more memory than the file accounts for.
+#![no_main]
+
+mod read;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| read::all(data));
