@@ -36,7 +36,8 @@ pub enum Command {
     Eval(Eval),
     /// Write the exact tensors a bundle's model gets, as a NumPy .npz.
     Preprocess(Preprocess),
-    /// Show what a bundle holds: manifest, labels, preprocessing, operations, sizes, digests, licence, card.
+    /// Show what a bundle holds (manifest, labels, preprocessing, operations, sizes, digests, licence, card), or a
+    /// checkpoint (tensors, shapes, types, sizes, metadata).
     Inspect(Inspect),
     /// Put a model folder into one bundle file.
     Pack(Pack),
@@ -205,8 +206,9 @@ pub enum Gated {
 /// `limbic inspect`
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// Bundle to show.
-    pub bundle: PathBuf,
+    /// Bundle or checkpoint to show.
+    #[arg(value_name = "BUNDLE|CHECKPOINT")]
+    pub file: PathBuf,
 
     /// One JSON document instead of tables.
     #[arg(long)]

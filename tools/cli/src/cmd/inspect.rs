@@ -1,11 +1,14 @@
 //! `limbic inspect`
 
+mod checkpoint;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use limbic_affect::LabelSpaces;
 use limbic_backends::{ProgramReport, ProgramSource};
-use limbic_bundle::{Bundle, Manifest};
+use limbic_bundle::{Bundle, ErrorKind, Manifest};
+use limbic_checkpoint::Checkpoint;
 use serde::Serialize;
 
 use crate::args::Inspect;
@@ -54,10 +57,27 @@ struct Macs {
     macs: Option<u64>,
 }
 
-/// Shows what a bundle holds; its digests are checked on the way.
+/// Shows what a bundle or a checkpoint holds; a bundle's digests are checked on the way.
 pub fn run(args: &Inspect) -> Result<ExitCode> {
-    let bundle =
-        Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
+    let bundle = match Bundle::open(&args.file) {
+        Ok(bundle) => bundle,
+        Err(no_bundle) => {
+            let checkpoint = match Checkpoint::open(&args.file) {
+                Ok(checkpoint) => Ok(checkpoint),
+                // An archive that is no checkpoint either is a damaged bundle.
+                Err(error)
+                    if error.kind() == limbic_checkpoint::ErrorKind::Unsupported
+                        && no_bundle.kind() != ErrorKind::NotABundle =>
+                {
+                    Err(no_bundle.into())
+                }
+                Err(error) => Err(anyhow::Error::new(error)),
+            };
+            let checkpoint = checkpoint.with_context(|| format!("can't use {}", args.file.display()))?;
+            checkpoint::show(&args.file, &checkpoint, args.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let manifest = bundle.manifest();
     let spaces = LabelSpaces::with_own(&manifest.label_spaces)?;
     let mut label_spaces = Vec::new();
@@ -73,7 +93,7 @@ pub fn run(args: &Inspect) -> Result<ExitCode> {
     }
     let report = Report {
         identity: bundle.identity(),
-        bytes: std::fs::metadata(&args.bundle)?.len(),
+        bytes: std::fs::metadata(&args.file)?.len(),
         manifest,
         label_spaces,
         programs: programs(&bundle)?,
