@@ -88,3 +88,64 @@ pub(super) fn bit_cast(x: &Tensor, to: Dtype) -> Result<Storage> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::apply::{apply, check, tensor};
+    use crate::op::Op;
+
+    #[test]
+    fn casts_cut_saturate_and_round_once() {
+        let cast = |to| Op::Cast { to, saturate: true };
+        let x = tensor(&[5], &[-1.9f32, 2.9, 1e20, f32::NAN, -300.0]);
+        check(
+            &cast(Dtype::I32),
+            &[&x],
+            &tensor(&[5], &[-1i32, 2, i32::MAX, 0, -300]),
+        );
+        check(&cast(Dtype::U8), &[&x], &tensor(&[5], &[0u8, 2, 255, 0, 0]));
+        check(&cast(Dtype::Bool), &[&x], &tensor(&[5], &[true; 5]));
+        let wide = tensor(&[2], &[300i32, -1]);
+        check(&cast(Dtype::U8), &[&wide], &tensor(&[2], &[44u8, 255]));
+        check(&cast(Dtype::U64), &[&wide], &tensor(&[2], &[300, u64::MAX]));
+        // Just above the middle of two halves: rounding to f32 on the way would fall on the middle, and go to even.
+        let above = 1.0 + f64::powi(2.0, -11) + f64::powi(2.0, -40);
+        let x = tensor(&[1], &[above]);
+        check(
+            &cast(Dtype::F16),
+            &[&x],
+            &tensor(&[1], &[f16::from_f32(1.0 + f32::powi(2.0, -10))]),
+        );
+        let above = 1.0 + f64::powi(2.0, -8) + f64::powi(2.0, -40);
+        let x = tensor(&[1], &[above]);
+        check(
+            &cast(Dtype::Bf16),
+            &[&x],
+            &tensor(&[1], &[bf16::from_f32(1.0 + f32::powi(2.0, -7))]),
+        );
+    }
+
+    #[test]
+    fn bits_are_kept_when_read_as_another_type() {
+        let x = tensor(&[2], &[1f32, -0.0]);
+        let op = |to| Op::BitCast { to };
+        check(
+            &op(Dtype::U32),
+            &[&x],
+            &tensor(&[2], &[0x3f80_0000u32, 0x8000_0000]),
+        );
+        check(
+            &op(Dtype::F32),
+            &[&tensor(&[1], &[0x3f80_0000i32])],
+            &tensor(&[1], &[1f32]),
+        );
+        check(
+            &op(Dtype::Bf16),
+            &[&tensor(&[1], &[f16::from_bits(0x3f80)])],
+            &tensor(&[1], &[bf16::ONE]),
+        );
+        let refused = apply(&op(Dtype::F64), &[&x], 1).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Dtype);
+    }
+}

@@ -6,6 +6,8 @@ mod einsum;
 mod fill;
 mod gather;
 mod movement;
+#[cfg(test)]
+mod properties;
 mod scatter;
 #[cfg(test)]
 mod tests;

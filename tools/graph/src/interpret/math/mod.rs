@@ -4,6 +4,8 @@ mod axis;
 mod binary;
 
 mod compare;
+#[cfg(test)]
+mod properties;
 mod reduce;
 #[cfg(test)]
 mod tests;
