@@ -1,0 +1,346 @@
+//! Convolutions and matrix products: tiles of pixels by blocks of 16 channels, all sums in registers.
+
+use core::arch::x86_64::*;
+
+use crate::kernels::scalar::Operands;
+use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES};
+
+/// Most pixels of a tile.
+const MAX_PIXELS: usize = 12;
+/// Weights above this many bytes are read once, the pixels for each of their parts.
+const STREAMED_BYTES: usize = 256 * 1024;
+
+/// Where the pixels of a tile lie, in bytes.
+#[derive(Default)]
+struct Places {
+    input: [usize; MAX_PIXELS],
+    output: [usize; MAX_PIXELS],
+    other: [usize; MAX_PIXELS],
+}
+
+/// Pixels `first..first + count` of a step, image by image and row by row.
+fn places(step: &Conv, first: usize, count: usize) -> Places {
+    let mut found = Places::default();
+    let (rows, columns) = (step.extent.rows as usize, step.extent.columns as usize);
+    let mut column = first % columns;
+    let mut row = first / columns % rows;
+    let mut image = first / columns / rows;
+    for n in 0..count {
+        let [i, r, c] = [image as u32, row as u32, column as u32];
+        found.input[n] = step.input_grid.at(i, r, c);
+        found.output[n] = step.output_grid.at(i, r, c);
+        found.other[n] = step.residual.grid.at(i, r, c);
+        column += 1;
+        if column == columns {
+            column = 0;
+            row += 1;
+            if row == rows {
+                row = 0;
+                image += 1;
+            }
+        }
+    }
+    found
+}
+
+/// A step and its operands.
+struct Job<'a> {
+    step: &'a Conv,
+    operands: &'a Operands<'a>,
+    output: *mut u8,
+    /// Weights of the images at hand.
+    weights: *const u8,
+    block_bytes: usize,
+}
+
+/// Sizes of tiles, in pixels, that there is code for.
+const SIZES: [usize; 7] = [1, 2, 3, 4, 6, 8, MAX_PIXELS];
+
+/// Runs a convolution that was checked, on a processor with the instructions.
+pub(super) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
+    step.halo.fill(output);
+    let mut job = Job {
+        step,
+        operands,
+        output: output.as_mut_ptr(),
+        weights: operands.weights.as_ptr(),
+        block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
+    };
+    let plane = step.extent.rows as usize * step.extent.columns as usize;
+    if step.matrix_image == 0 {
+        run_pixels(&job, 0, plane * step.extent.images as usize);
+        return;
+    }
+    for image in 0..step.extent.images as usize {
+        job.weights = operands.weights[image * step.matrix_image as usize..].as_ptr();
+        run_pixels(&job, image * plane, (image + 1) * plane);
+    }
+}
+
+fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
+    let blocks = job.step.blocks() as usize;
+    let width = (job.step.tile_blocks as usize).min(4);
+    let most = (job.step.tile_pixels as usize).min(end - begin);
+    let size = SIZES.into_iter().rev().find(|&size| size <= most).unwrap_or(1);
+    let streamed = blocks * job.block_bytes > STREAMED_BYTES;
+    // Parts of the weights outside, tiles of pixels inside; or all weights for each tile.
+    let part = if streamed { width } else { blocks };
+    for from in (0..blocks).step_by(part) {
+        let to = (from + part).min(blocks);
+        let mut first = begin;
+        while first < end {
+            let rest = end - first;
+            // The last tile may be smaller; one that is still too large begins earlier and makes some pixels twice.
+            let size = match SIZES.into_iter().find(|&size| size >= rest) {
+                Some(smaller) if smaller <= size => smaller,
+                _ => size,
+            };
+            let start = first.min(end.saturating_sub(size)).max(begin);
+            let places = places(job.step, start, size);
+            for block in (from..to).step_by(width) {
+                run_tile(job, &places, block, size, width.min(to - block));
+            }
+            first = start + size;
+        }
+    }
+}
+
+/// Calls the code for a size of tile.
+fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks: usize) {
+    let float = job.step.arithmetic == Arithmetic::F32;
+    macro_rules! sizes {
+        ($($pixels:literal $blocks:literal,)*) => {
+            match (pixels, blocks, float) {
+                // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
+                // the windows and outputs of its pixels and the weights of its blocks lie in their slices.
+                $(
+                    ($pixels, $blocks, false) => unsafe { tile::<$pixels, $blocks, false>(job, places, block) },
+                    ($pixels, $blocks, true) => unsafe { tile::<$pixels, $blocks, true>(job, places, block) },
+                )*
+                // Wider tiles than there is code for are cut.
+                (_, 1, _) => {
+                    for n in 0..pixels {
+                        let one = Places {
+                            input: [places.input[n]; MAX_PIXELS],
+                            output: [places.output[n]; MAX_PIXELS],
+                            other: [places.other[n]; MAX_PIXELS],
+                        };
+                        run_tile(job, &one, block, 1, 1);
+                    }
+                }
+                _ => (0..blocks).for_each(|n| run_tile(job, places, block + n, pixels, 1)),
+            }
+        };
+    }
+    sizes!(
+        1 1, 1 2, 1 3, 1 4, 2 1, 2 2, 2 3, 2 4, 3 1, 3 2, 3 3, 3 4, 4 1, 4 2, 4 3, 4 4, 6 1, 6 2, 6 3, 6 4,
+        8 1, 8 2, 8 3, 12 1, 12 2,
+    );
+}
+
+/// The sums of `P` pixels and `N` blocks, and their outputs.
+///
+/// # Safety
+/// The processor has the instructions; the windows at `places`, the weights of `N` blocks from `block` on and the
+/// outputs lie in the operands of the job.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
+    job: &Job<'_>,
+    places: &Places,
+    block: usize,
+) {
+    let step = job.step;
+    let taps = &step.taps;
+    let mut sums = [[_mm512_setzero_si512(); N]; P];
+    if !job.operands.bias.is_empty() {
+        for n in 0..N {
+            // SAFETY: bias has an entry for each channel of the blocks.
+            let bias = unsafe {
+                _mm512_loadu_si512(job.operands.bias.as_ptr().add((block + n) * GROUP_BYTES).cast())
+            };
+            for sums in &mut sums {
+                sums[n] = bias;
+            }
+        }
+    }
+    let input = job.operands.input.as_ptr();
+    // SAFETY: the blocks' weights are there.
+    let mut weights = unsafe { job.weights.add(block * job.block_bytes) };
+    let mut at = [0usize; P];
+    at.copy_from_slice(&places.input[..P]);
+    for row in 0..taps.rows as usize {
+        for column in 0..taps.columns as usize {
+            // SAFETY: every run of taps lies in the input, and there is a group of weights for each of its groups.
+            unsafe {
+                let mut run = input.add(row * taps.row_step as usize + column * taps.column_step as usize);
+                for _ in 0..taps.groups {
+                    let mut w = [_mm512_setzero_si512(); N];
+                    for (n, w) in w.iter_mut().enumerate() {
+                        *w = _mm512_loadu_si512(weights.add(n * job.block_bytes).cast());
+                    }
+                    for p in 0..P {
+                        let x = _mm512_set1_epi32(run.add(at[p]).cast::<i32>().read_unaligned());
+                        for n in 0..N {
+                            sums[p][n] = if FLOAT {
+                                _mm512_castps_si512(_mm512_fmadd_ps(
+                                    _mm512_castsi512_ps(x),
+                                    _mm512_castsi512_ps(w[n]),
+                                    _mm512_castsi512_ps(sums[p][n]),
+                                ))
+                            } else {
+                                _mm512_dpbusd_epi32(sums[p][n], x, w[n])
+                            };
+                        }
+                    }
+                    weights = weights.add(GROUP_BYTES);
+                    run = run.add(4);
+                }
+            }
+        }
+    }
+    for n in 0..N {
+        let channels = (step.channels as usize - (block + n) * BLOCK).min(BLOCK);
+        let mut column = [_mm512_setzero_si512(); P];
+        for p in 0..P {
+            column[p] = sums[p][n];
+        }
+        // SAFETY: as for this function; the mask leaves out channels that are not there.
+        unsafe {
+            match step.arithmetic {
+                Arithmetic::F32 => store_f32(job, places, (block + n) * BLOCK, channels, column),
+                Arithmetic::U8ToF32 => store_scaled(job, places, (block + n) * BLOCK, channels, column),
+                Arithmetic::U8ToU8 => store_u8(job, places, (block + n) * BLOCK, channels, column),
+            }
+        }
+    }
+}
+
+/// Requantizes the sums of 16 channels from `first` on at `P` pixels.
+///
+/// # Safety
+/// As [`tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn store_u8<const P: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    first: usize,
+    channels: usize,
+    sums: [__m512i; P],
+) {
+    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    let step = job.step;
+    let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
+    let (low, high) = (
+        _mm512_set1_ps(step.epilogue.low),
+        _mm512_set1_ps(step.epilogue.high),
+    );
+    // SAFETY: scale has an entry for each channel of the blocks.
+    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(first * 4).cast()) };
+    let plain = step.residual.other.is_empty();
+    let zero = _mm512_set1_epi32(if plain {
+        step.epilogue.zero_point
+    } else {
+        step.residual.epilogue.zero_point
+    });
+    for p in 0..P {
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
+        let mut q = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
+        if !plain {
+            let residual = &step.residual;
+            q = _mm512_roundscale_ps::<NEAREST>(q);
+            // SAFETY: the channels under the mask lie in the second tensor.
+            let other = unsafe {
+                let from = job.operands.other.as_ptr().add(places.other[p] + first);
+                _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from.cast()))
+            };
+            let other = _mm512_sub_epi32(other, _mm512_set1_epi32(residual.other_zero));
+            let other = _mm512_mul_ps(_mm512_cvtepi32_ps(other), _mm512_set1_ps(residual.other_scale));
+            let sum = _mm512_add_ps(_mm512_mul_ps(q, _mm512_set1_ps(residual.scale)), other);
+            let factor = _mm512_set1_ps(residual.factor);
+            let sum = if residual.divide == 0 {
+                _mm512_mul_ps(sum, factor)
+            } else {
+                _mm512_div_ps(sum, factor)
+            };
+            let (low, high) = (
+                _mm512_set1_ps(residual.epilogue.low),
+                _mm512_set1_ps(residual.epilogue.high),
+            );
+            q = _mm512_min_ps(_mm512_max_ps(sum, low), high);
+        }
+        let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q), zero));
+        // SAFETY: the channels under the mask lie in the output.
+        unsafe {
+            let to = job.output.add(places.output[p] + first);
+            if channels == BLOCK {
+                _mm_storeu_si128(to.cast(), bytes);
+            } else {
+                _mm_mask_storeu_epi8(to.cast(), mask, bytes);
+            }
+        }
+    }
+}
+
+/// Scales the integer sums of 16 channels to `f32`.
+///
+/// # Safety
+/// As [`tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn store_scaled<const P: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    first: usize,
+    channels: usize,
+    sums: [__m512i; P],
+) {
+    let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
+    let (low, high) = (
+        _mm512_set1_ps(job.step.epilogue.low),
+        _mm512_set1_ps(job.step.epilogue.high),
+    );
+    // SAFETY: scale has an entry for each channel of the blocks.
+    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(first * 4).cast()) };
+    for p in 0..P {
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
+        let y = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
+        // SAFETY: the channels under the mask lie in the output.
+        unsafe { _mm512_mask_storeu_ps(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
+    }
+}
+
+/// Limits the sums of 16 channels, a second tensor added where there is one.
+///
+/// # Safety
+/// As [`tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn store_f32<const P: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    first: usize,
+    channels: usize,
+    sums: [__m512i; P],
+) {
+    let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
+    let (low, high) = (
+        _mm512_set1_ps(job.step.epilogue.low),
+        _mm512_set1_ps(job.step.epilogue.high),
+    );
+    let plain = job.step.residual.other.is_empty();
+    for p in 0..P {
+        let mut y = _mm512_castsi512_ps(sums[p]);
+        if !plain {
+            // SAFETY: the channels under the mask lie in the second tensor.
+            let other = unsafe {
+                let from = job.operands.other.as_ptr().add(places.other[p] + first * 4);
+                _mm512_maskz_loadu_ps(mask, from.cast())
+            };
+            y = _mm512_add_ps(y, other);
+        }
+        let y = _mm512_min_ps(_mm512_max_ps(y, low), high);
+        // SAFETY: the channels under the mask lie in the output.
+        unsafe { _mm512_mask_storeu_ps(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
+    }
+}

@@ -1,0 +1,76 @@
+//! Kernels, by instruction set.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512vnni;
+pub(crate) mod scalar;
+#[cfg(test)]
+mod tests;
+
+use crate::span::Span;
+use crate::step::{AXES, Strided};
+
+/// The arena around the output of a step.
+pub(crate) struct Tensors<'a> {
+    pub before: &'a [u8],
+    pub behind: &'a [u8],
+    /// Where `behind` begins in the arena.
+    pub behind_offset: usize,
+}
+
+impl<'a> Tensors<'a> {
+    /// The bytes of an input, which does not touch the output.
+    pub fn get(&self, span: &Span) -> &'a [u8] {
+        let (begin, end) = (span.offset as usize, span.offset as usize + span.bytes as usize);
+        match begin.checked_sub(self.behind_offset) {
+            Some(begin) => &self.behind[begin..end - self.behind_offset],
+            None => &self.before[begin..end],
+        }
+    }
+}
+
+/// Bytes as `f32`; a rest of less than four is left out.
+pub(crate) fn floats(bytes: &[u8]) -> &[f32] {
+    bytemuck::cast_slice(&bytes[..bytes.len() / 4 * 4])
+}
+
+/// Bytes as `i32`; a rest of less than four is left out.
+pub(crate) fn integers(bytes: &[u8]) -> &[i32] {
+    bytemuck::cast_slice(&bytes[..bytes.len() / 4 * 4])
+}
+
+/// Bytes as `f32`, to write; a rest of less than four is left out.
+pub(crate) fn floats_mut(bytes: &mut [u8]) -> &mut [f32] {
+    let whole = bytes.len() / 4 * 4;
+    bytemuck::cast_slice_mut(&mut bytes[..whole])
+}
+
+/// Calls `visit` with the place of each operand for all places of the outer axes.
+pub(crate) fn for_each_run<const N: usize>(
+    dims: &[u32; AXES],
+    operands: [&Strided; N],
+    mut visit: impl FnMut([usize; N]),
+) {
+    let mut at = operands.map(|operand| operand.start as usize);
+    let mut place = [0u32; AXES - 1];
+    loop {
+        visit(at);
+        let mut axis = AXES - 1;
+        loop {
+            let Some(next) = axis.checked_sub(1) else {
+                return;
+            };
+            axis = next;
+            place[axis] += 1;
+            if place[axis] < dims[axis] {
+                for (at, operand) in at.iter_mut().zip(operands) {
+                    *at += operand.strides[axis] as usize;
+                }
+                break;
+            }
+            for (at, operand) in at.iter_mut().zip(operands) {
+                *at -= operand.strides[axis] as usize * (dims[axis] - 1) as usize;
+            }
+            place[axis] = 0;
+        }
+    }
+}

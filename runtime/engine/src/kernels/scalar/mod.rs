@@ -1,0 +1,73 @@
+//! Plain Rust, for every processor; the reference for the other tiers.
+
+mod conv;
+mod depthwise;
+mod elementwise;
+mod movement;
+mod pool;
+mod reduction;
+
+pub(crate) use conv::Operands;
+pub(crate) use depthwise::run as depthwise;
+
+use super::Tensors;
+use crate::span::Blob;
+use crate::step::Step;
+
+/// Runs a step whose spans and blobs were checked.
+pub(crate) fn run<'a>(
+    step: &Step,
+    tensors: &Tensors<'a>,
+    constant: &dyn Fn(&Blob) -> &'a [u8],
+    output: &mut [u8],
+) {
+    match step {
+        Step::Conv(step) => conv::run(step, &Operands::new(step, tensors, constant), output),
+        Step::Depthwise(step) => depthwise::run(
+            step,
+            tensors.get(&step.input),
+            [
+                constant(&step.weights),
+                constant(&step.bias),
+                constant(&step.scale),
+            ],
+            output,
+        ),
+        Step::Pool(step) => pool::run(step, tensors.get(&step.input), output),
+        Step::Unary(step) => elementwise::unary(step, tensors.get(&step.input.span), output),
+        Step::Binary(step) => {
+            elementwise::binary(step, tensors.get(&step.a.span), tensors.get(&step.b.span), output);
+        }
+        Step::BinaryU8(step) => {
+            elementwise::binary_u8(step, tensors.get(&step.a.span), tensors.get(&step.b.span), output);
+        }
+        Step::Copy(step) => movement::copy(step, tensors.get(&step.input.span), output),
+        Step::Load(step) => output.copy_from_slice(constant(&step.input)),
+        Step::Fill(step) => output.fill(step.value as u8),
+        Step::Quantize(step) => elementwise::quantize(step, tensors.get(&step.input.span), output),
+        Step::Dequantize(step) => elementwise::dequantize(step, tensors.get(&step.input.span), output),
+        Step::Table(step) => {
+            elementwise::table(step, tensors.get(&step.input.span), constant(&step.table), output)
+        }
+        Step::Reduce(step) => reduction::reduce(step, tensors.get(&step.input.span), output),
+        Step::Softmax(step) => reduction::softmax(step, tensors.get(&step.input.span), output),
+        Step::Normalize(step) => reduction::normalize(
+            step,
+            tensors.get(&step.input.span),
+            constant(&step.scale),
+            constant(&step.bias),
+            output,
+        ),
+        Step::Gather(step) => {
+            movement::gather(step, tensors.get(&step.indices), constant(&step.table), output);
+        }
+        Step::Pack(step) => movement::pack(step, tensors.get(&step.input.span), output),
+    }
+}
+
+/// To the nearest integer, ties to even, of numbers up to 2^22 in size.
+pub(crate) fn round(x: f32) -> f32 {
+    // Above 2^23 an f32 has no fraction: adding rounds as the processor does, to even.
+    const SHIFT: f32 = 12_582_912.0;
+    (x + SHIFT) - SHIFT
+}

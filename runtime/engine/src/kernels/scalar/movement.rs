@@ -1,0 +1,79 @@
+//! Copies, look-ups and packing.
+
+use crate::kernels::{floats, floats_mut, for_each_run};
+use crate::step::{BLOCK, Copy, Gather, Pack};
+
+fn copy_sized<const SIZE: usize>(step: &Copy, input: &[u8], output: &mut [u8]) {
+    let flip = step.flip as u8;
+    let [from_step, to_step] = [step.input.strides[5] as usize, step.output.strides[5] as usize];
+    let count = step.dims[5] as usize;
+    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
+        if from_step == 1 && to_step == 1 && flip == 0 {
+            let (from, to) = (from * SIZE, to * SIZE);
+            output[to..to + count * SIZE].copy_from_slice(&input[from..from + count * SIZE]);
+            return;
+        }
+        for n in 0..count {
+            let (from, to) = ((from + n * from_step) * SIZE, (to + n * to_step) * SIZE);
+            for byte in 0..SIZE {
+                output[to + byte] = input[from + byte] ^ flip;
+            }
+        }
+    });
+}
+
+pub(crate) fn copy(step: &Copy, input: &[u8], output: &mut [u8]) {
+    match step.size {
+        1 => copy_sized::<1>(step, input, output),
+        2 => copy_sized::<2>(step, input, output),
+        4 => copy_sized::<4>(step, input, output),
+        _ => copy_sized::<8>(step, input, output),
+    }
+}
+
+pub(crate) fn gather(step: &Gather, indices: &[u8], table: &[u8], output: &mut [u8]) {
+    let width = step.row_bytes as usize;
+    let size = step.index_size as usize;
+    for (index, out) in indices.chunks_exact(size).zip(output.chunks_exact_mut(width)) {
+        let mut wide = [if index[size - 1] >= 0x80 { 0xff } else { 0 }; 8];
+        wide[..size].copy_from_slice(index);
+        let index = i64::from_le_bytes(wide);
+        let index = if index < 0 {
+            index.saturating_add(step.rows.into())
+        } else {
+            index
+        };
+        match usize::try_from(index)
+            .ok()
+            .filter(|&row| row < step.rows as usize)
+        {
+            Some(row) => out.copy_from_slice(&table[row * width..][..width]),
+            None => out.fill(0),
+        }
+    }
+}
+
+pub(crate) fn pack(step: &Pack, input: &[u8], output: &mut [u8]) {
+    let (input, output) = (floats(input), floats_mut(output));
+    let [image_step, row_step, column_step] = [0, 1, 2].map(|axis| step.input.strides[axis] as usize);
+    let columns = step.columns as usize;
+    let mut rows = output.chunks_exact_mut(BLOCK);
+    for image in 0..step.images as usize {
+        for block in 0..columns.div_ceil(BLOCK) {
+            let count = (columns - block * BLOCK).min(BLOCK);
+            for (depth, row) in (0..step.depth as usize).zip(rows.by_ref()) {
+                let at = step.input.start as usize
+                    + image * image_step
+                    + depth * row_step
+                    + block * BLOCK * column_step;
+                for (column, y) in row.iter_mut().enumerate() {
+                    *y = if column < count {
+                        input[at + column * column_step]
+                    } else {
+                        0.0
+                    };
+                }
+            }
+        }
+    }
+}
