@@ -5,7 +5,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{self, Tensors};
 use crate::plan::{ARENA_ALIGNMENT, Plan, Role};
 use crate::span::{Blob, Span};
-use crate::step::Step;
 
 impl Plan<'_> {
     /// Sets the states of an arena to zeros.
@@ -113,29 +112,4 @@ fn lost() -> Error {
 fn bytes_mut(arena: &mut [u8], span: Span) -> Result<&mut [u8]> {
     let begin = span.offset as usize;
     arena.get_mut(begin..begin + span.bytes as usize).ok_or_else(lost)
-}
-
-impl Step {
-    /// The span that the step writes.
-    pub fn output(&self) -> Span {
-        match self {
-            Self::Conv(step) => step.output,
-            Self::Depthwise(step) => step.output,
-            Self::Pool(step) => step.output,
-            Self::Unary(step) => step.output.span,
-            Self::Binary(step) => step.output.span,
-            Self::BinaryU8(step) => step.output.span,
-            Self::Copy(step) => step.output.span,
-            Self::Load(step) => step.output,
-            Self::Fill(step) => step.output,
-            Self::Quantize(step) => step.output.span,
-            Self::Dequantize(step) => step.output.span,
-            Self::Table(step) => step.output.span,
-            Self::Reduce(step) => step.output.span,
-            Self::Softmax(step) => step.output.span,
-            Self::Normalize(step) => step.output.span,
-            Self::Gather(step) => step.output,
-            Self::Pack(step) => step.output,
-        }
-    }
 }

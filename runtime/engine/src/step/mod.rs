@@ -4,6 +4,7 @@ mod check;
 mod conv;
 mod plain;
 mod pool;
+mod spans;
 
 pub use check::Limits;
 pub use conv::{Arithmetic, BLOCK, Conv, Depthwise, Epilogue, GROUP_BYTES, MAX_TILE, Residual, Taps};

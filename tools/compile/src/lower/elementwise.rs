@@ -1,0 +1,292 @@
+//! Functions of one or two elements, and changes of type.
+
+use limbic_engine::step::{self, BinaryU8, Dequantize, Function, Load, Pair, Quantize, Step, Table};
+use limbic_graph::interpret::{Call, evaluate};
+use limbic_graph::op::{Binary, Unary};
+use limbic_graph::{Dtype, Node, Op, Result, Storage, Tensor, TensorType, ValueId};
+
+use super::{Lowering, unsupported};
+use crate::place::{Kind, Placed};
+use crate::strides::{broadcast, loops};
+
+/// The kernel's function with its parameters.
+fn function(unary: Unary) -> Result<(Function, f32, f32)> {
+    Ok(match unary {
+        Unary::Relu => (Function::Relu, 0.0, 0.0),
+        Unary::Relu6 => (Function::Clip, 0.0, 6.0),
+        Unary::Sigmoid => (Function::Sigmoid, 0.0, 0.0),
+        Unary::Tanh => (Function::Tanh, 0.0, 0.0),
+        Unary::Erf => (Function::Erf, 0.0, 0.0),
+        Unary::Gelu { tanh: false } => (Function::Gelu, 0.0, 0.0),
+        Unary::Gelu { tanh: true } => (Function::GeluTanh, 0.0, 0.0),
+        Unary::Swish { alpha } => (Function::Swish, alpha, 0.0),
+        Unary::HardSwish => (Function::HardSwish, 0.0, 0.0),
+        Unary::HardSigmoid { alpha, beta } => (Function::HardSigmoid, alpha, beta),
+        Unary::LeakyRelu { alpha } => (Function::LeakyRelu, alpha, 0.0),
+        Unary::Exp => (Function::Exp, 0.0, 0.0),
+        Unary::Log => (Function::Log, 0.0, 0.0),
+        Unary::Sqrt => (Function::Sqrt, 0.0, 0.0),
+        Unary::Neg => (Function::Neg, 0.0, 0.0),
+        Unary::Abs => (Function::Abs, 0.0, 0.0),
+        Unary::Reciprocal => (Function::Reciprocal, 0.0, 0.0),
+        other => return Err(unsupported("a function with a kernel", format!("{other:?}"))),
+    })
+}
+
+impl Lowering<'_> {
+    /// A constant, put into the arena by a step.
+    pub(super) fn load(&mut self, tensor: &Tensor) -> Result<Placed> {
+        let kind = Kind::of(&tensor.tensor_type())?;
+        let bytes: Vec<u8> = match tensor.storage() {
+            Storage::F32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Storage::I8(e) if matches!(kind, Kind::U8(_)) => e.iter().map(|x| x.cast_unsigned() ^ 0x80).collect(),
+            Storage::I8(e) => e.iter().map(|x| x.cast_unsigned()).collect(),
+            Storage::U8(e) => e.to_vec(),
+            Storage::I32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Storage::I64(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Storage::Bool(e) => e.iter().map(|&x| u8::from(x)).collect(),
+            other => return Err(unsupported("a constant of a type with a kernel", other.dtype())),
+        };
+        let placed = self.row_major(kind, tensor.shape());
+        let input = self.pack.add(bytes)?;
+        let output = Self::exact(&placed)?;
+        self.step(Load { input, output });
+        Ok(placed)
+    }
+
+    /// A step from one operand to a new place.
+    fn map(
+        &mut self,
+        from: &Placed,
+        to: &Placed,
+        make: impl FnOnce([u32; 6], step::Strided, step::Strided) -> Step,
+    ) -> Result<()> {
+        let found = loops(&from.dims, [&from.strides, &to.strides])?;
+        let [input, output] = [from.strided(found.strides[0])?, to.strided(found.strides[1])?];
+        self.step(make(found.dims, input, output));
+        Ok(())
+    }
+
+    pub(super) fn unary(&mut self, node: &Node) -> Result<()> {
+        let input = self.operand(node, 0)?;
+        let output = self.output_id(node)?;
+        match (input.kind, self.kind(output)?) {
+            (Kind::F32, Kind::F32) => {
+                let (function, alpha, beta) = match &node.op {
+                    Op::Unary(unary) => function(*unary)?,
+                    _ => {
+                        let limit = |n: usize, missing: f32| -> Result<f32> {
+                            Ok(self
+                                .constant(node, n)?
+                                .and_then(|t| t.to_f32().first().copied())
+                                .unwrap_or(missing))
+                        };
+                        let limits = (limit(1, f32::NEG_INFINITY)?, limit(2, f32::INFINITY)?);
+                        (Function::Clip, limits.0, limits.1)
+                    }
+                };
+                let placed = self.place_like(output, &input)?;
+                self.map(&input, &placed, |dims, input, output| {
+                    step::Unary {
+                        function,
+                        alpha,
+                        beta,
+                        dims,
+                        input,
+                        output,
+                    }
+                    .into()
+                })?;
+                self.placed[output.0] = Some(placed);
+                Ok(())
+            }
+            (Kind::U8(_), Kind::U8(_)) => self.table(node, input, output),
+            (from, to) => Err(unsupported("one type", format!("{from:?} to {to:?}"))),
+        }
+    }
+
+    /// A function of integers: the interpreter's answers for all of them.
+    fn table(&mut self, node: &Node, input: Placed, output: ValueId) -> Result<()> {
+        let id = self.input_id(node, 0)?;
+        let (from, to) = (&self.graph.value(id).ty, &self.graph.value(output).ty);
+        let all: Storage = match from.dtype {
+            Dtype::I8 => (0..=255u8).map(|x| (x ^ 0x80).cast_signed()).collect::<Vec<i8>>().into(),
+            _ => (0..=255u8).collect::<Vec<u8>>().into(),
+        };
+        let all = Tensor::new(&[256], all)?.with_quantization(from.quantization.clone());
+        let ty = TensorType {
+            quantization: to.quantization.clone(),
+            ..TensorType::new(to.dtype, &[256])
+        };
+        let mut inputs = vec![Some(&all)];
+        for n in 1..node.inputs.len() {
+            inputs.push(self.constant(node, n)?);
+        }
+        let answers = evaluate(Call {
+            op: &node.op,
+            inputs: &inputs,
+            outputs: &[Some(&ty)],
+            rounding: self.graph.rounding,
+        })?;
+        let answers = answers.first().ok_or_else(|| unsupported("an answer", "none"))?;
+        let bytes: Vec<u8> = match answers.storage() {
+            Storage::I8(e) => e.iter().map(|x| x.cast_unsigned() ^ 0x80).collect(),
+            Storage::U8(e) => e.to_vec(),
+            other => return Err(unsupported("integers of 8 bits", other.dtype())),
+        };
+        let table = self.pack.add(bytes)?;
+        let placed = self.place_like(output, &input)?;
+        self.map(&input, &placed, |dims, input, output| {
+            Table {
+                table,
+                dims,
+                input,
+                output,
+            }
+            .into()
+        })?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    pub(super) fn requantize(&mut self, node: &Node) -> Result<()> {
+        let input = self.operand(node, 0)?;
+        let output = self.output_id(node)?;
+        match (input.kind, self.kind(output)?) {
+            (Kind::F32, Kind::U8(affine)) => {
+                let placed = self.place_like(output, &input)?;
+                self.map(&input, &placed, |dims, input, output| {
+                    Quantize {
+                        affine,
+                        dims,
+                        input,
+                        output,
+                    }
+                    .into()
+                })?;
+                self.placed[output.0] = Some(placed);
+            }
+            (Kind::U8(_), Kind::F32) => {
+                let placed = self.dequantized(&input, Some(output))?;
+                self.placed[output.0] = Some(placed);
+            }
+            (Kind::U8(from), Kind::U8(to)) if from == to => self.placed[output.0] = Some(input),
+            (Kind::U8(_), Kind::U8(_)) => return self.table(node, input, output),
+            (from, to) => return Err(unsupported("f32 or integers of 8 bits", format!("{from:?} to {to:?}"))),
+        }
+        Ok(())
+    }
+
+    /// The real numbers that integers stand for, for a value or in a place of their own.
+    pub(super) fn dequantized(&mut self, input: &Placed, output: Option<ValueId>) -> Result<Placed> {
+        let Kind::U8(affine) = input.kind else {
+            return Ok(input.clone());
+        };
+        let placed = match output {
+            Some(output) => self.place_like(output, input)?,
+            None => self.row_major(Kind::F32, &input.dims),
+        };
+        self.map(input, &placed, |dims, input, output| {
+            Dequantize {
+                affine,
+                dims,
+                input,
+                output,
+            }
+            .into()
+        })?;
+        Ok(placed)
+    }
+
+    /// Quantizes what a step of `f32` made for a value.
+    pub(super) fn quantized(&mut self, real: Placed, output: ValueId) -> Result<()> {
+        let placed = match self.kind(output)? {
+            Kind::U8(affine) => {
+                let placed = self.place_like(output, &real)?;
+                self.map(&real, &placed, |dims, input, output| {
+                    Quantize {
+                        affine,
+                        dims,
+                        input,
+                        output,
+                    }
+                    .into()
+                })?;
+                placed
+            }
+            _ => real,
+        };
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    pub(super) fn identity(&mut self, node: &Node) -> Result<()> {
+        let (id, output) = (self.input_id(node, 0)?, self.output_id(node)?);
+        if self.graph.value(id).ty.quantization != self.graph.value(output).ty.quantization {
+            return self.requantize(node);
+        }
+        let input = self.operand(node, 0)?;
+        self.placed[output.0] = Some(input);
+        Ok(())
+    }
+
+    pub(super) fn binary(&mut self, node: &Node, function: Binary) -> Result<()> {
+        let pair = match function {
+            Binary::Add => Pair::Add,
+            Binary::Sub => Pair::Sub,
+            Binary::Mul => Pair::Mul,
+            Binary::Div => Pair::Div,
+            Binary::Min => Pair::Min,
+            Binary::Max => Pair::Max,
+            Binary::PRelu => Pair::PRelu,
+            other => return Err(unsupported("a function with a kernel", format!("{other:?}"))),
+        };
+        let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        let output = self.output_id(node)?;
+        let dims = self.shape(output)?;
+        let like = if a.count() >= b.count() { &a } else { &b };
+        let kind = self.kind(output)?;
+        let supported = matches!(
+            (a.kind, b.kind, kind),
+            (Kind::F32, Kind::F32, Kind::F32) | (Kind::U8(_), Kind::U8(_), Kind::U8(_))
+        );
+        if !supported {
+            return Err(unsupported(
+                "operands and output all f32, or all 8-bit integers with one scale",
+                format!("{:?} and {:?} to {kind:?}", a.kind, b.kind),
+            ));
+        }
+        let placed = self.place_like(output, like)?;
+        let strides = [
+            broadcast(&a.dims, &a.strides, &dims),
+            broadcast(&b.dims, &b.strides, &dims),
+            placed.strides.clone(),
+        ];
+        let found = loops(&dims, strides.each_ref().map(Vec::as_slice))?;
+        let [at, bt, to] = found.strides;
+        let (x, y, z) = (a.strided(at)?, b.strided(bt)?, placed.strided(to)?);
+        match (a.kind, b.kind, kind) {
+            (Kind::U8(a_affine), Kind::U8(b_affine), Kind::U8(output_affine)) => self.step(BinaryU8 {
+                function: pair,
+                dims: found.dims,
+                a: x,
+                a_affine,
+                b: y,
+                b_affine,
+                output: z,
+                output_affine,
+                low: 0,
+                high: 255,
+            }),
+            _ => self.step(step::Binary {
+                function: pair,
+                dims: found.dims,
+                a: x,
+                b: y,
+                output: z,
+            }),
+        }
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Operations that move elements: most of them only change how a value is seen.
+
+use limbic_engine::step;
+use limbic_graph::op::GatherMode;
+use limbic_graph::{Dtype, Node, Result, Storage};
+
+use super::{Lowering, unsupported};
+use crate::place::{Kind, Placed};
+use crate::strides::number;
+
+/// An axis that may count from the end.
+pub(super) fn axis_of(axis: i64, rank: usize) -> Result<usize> {
+    let place = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(place)
+        .ok()
+        .filter(|&place| place < rank)
+        .ok_or_else(|| unsupported(format!("an axis of {rank}"), axis))
+}
+
+impl Lowering<'_> {
+    /// An input whose output keeps its quantization.
+    fn moved(&mut self, node: &Node, n: usize) -> Result<Placed> {
+        let (id, output) = (self.input_id(node, n)?, self.output_id(node)?);
+        let (from, to) = (&self.graph.value(id).ty, &self.graph.value(output).ty);
+        if from.quantization != to.quantization {
+            return Err(unsupported("an output quantized as the input", "another quantization"));
+        }
+        self.operand(node, n)
+    }
+
+    pub(super) fn reshape(&mut self, node: &Node) -> Result<()> {
+        let input = self.moved(node, 0)?;
+        let output = self.output_id(node)?;
+        let dims = self.shape(output)?;
+        let view = match input.reshape(&dims) {
+            Some(view) => view,
+            None => {
+                let to = self.row_major(input.kind, &input.dims);
+                self.copy(&input, &to, 0)?;
+                to.reshape(&dims)
+                    .ok_or_else(|| unsupported(format!("{} elements", input.count()), format!("{dims:?}")))?
+            }
+        };
+        self.placed[output.0] = Some(view);
+        Ok(())
+    }
+
+    pub(super) fn transpose(&mut self, node: &Node, order: &[usize]) -> Result<()> {
+        let input = self.moved(node, 0)?;
+        let output = self.output_id(node)?;
+        self.placed[output.0] = Some(input.transpose(order));
+        Ok(())
+    }
+
+    pub(super) fn concat(&mut self, node: &Node, axis: i64) -> Result<()> {
+        let output = self.output_id(node)?;
+        let first = self.operand(node, 0)?;
+        let placed = self.place_like(output, &first)?;
+        let axis = axis_of(axis, placed.dims.len())?;
+        let mut at = 0;
+        for n in 0..node.inputs.len() {
+            let input = self.moved(node, n)?;
+            let part = Placed {
+                start: placed.start + at * placed.strides[axis],
+                dims: input.dims.clone(),
+                ..placed.clone()
+            };
+            self.copy(&input, &part, 0)?;
+            at += input.dims[axis];
+        }
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    pub(super) fn slice(&mut self, node: &Node) -> Result<()> {
+        let input = self.moved(node, 0)?;
+        let output = self.output_id(node)?;
+        let dims = self.shape(output)?;
+        let numbers = |n: usize| self.constant(node, n)?.map(limbic_graph::Tensor::to_i64).transpose();
+        let starts = numbers(1)?.ok_or_else(|| unsupported("constant starts", "none"))?;
+        let axes = numbers(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = numbers(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+        let mut view = Placed {
+            border: [0; 4],
+            ..input.clone()
+        };
+        for ((&start, &axis), &step) in starts.iter().zip(&axes).zip(&steps) {
+            let axis = axis_of(axis, input.dims.len())?;
+            let length = input.dims[axis] as i64;
+            let step = usize::try_from(step)
+                .ok()
+                .filter(|&step| step > 0)
+                .ok_or_else(|| unsupported("positive steps", step))?;
+            let start = if start < 0 { start + length } else { start }.clamp(0, length);
+            view.start += start as usize * input.strides[axis];
+            view.strides[axis] *= step;
+        }
+        view.dims = dims;
+        self.placed[output.0] = Some(view);
+        Ok(())
+    }
+
+    pub(super) fn gather(&mut self, node: &Node, mode: GatherMode) -> Result<()> {
+        let GatherMode::Slices { axis } = mode else {
+            return Err(unsupported("whole slices", format!("{mode:?}")));
+        };
+        let table = self
+            .constant(node, 0)?
+            .ok_or_else(|| unsupported("a constant table", "none"))?;
+        let Storage::F32(elements) = table.storage() else {
+            return Err(unsupported("a table of f32", table.dtype()));
+        };
+        if axis_of(axis, table.rank())? != 0 || table.is_empty() {
+            return Err(unsupported("rows of a table", format!("axis {axis}")));
+        }
+        let id = self.input_id(node, 1)?;
+        let index = self.graph.value(id).ty.dtype;
+        if !matches!(index, Dtype::I32 | Dtype::I64) {
+            return Err(unsupported("indices of i32 or i64", index));
+        }
+        let indices = self.operand(node, 1)?;
+        let indices = self.contiguous(indices)?;
+        let output = self.output_id(node)?;
+        let dims = self.shape(output)?;
+        let placed = self.row_major(Kind::F32, &dims);
+        let rows = table.shape()[0];
+        let blob = self.pack.add(elements.iter().flat_map(|x| x.to_le_bytes()).collect())?;
+        if indices.start != 0 {
+            return Err(unsupported("indices at the front of their buffer", indices.start));
+        }
+        let step = step::Gather {
+            rows: number(rows)?,
+            row_bytes: number(table.len() / rows * 4)?,
+            table: blob,
+            indices: Self::exact(&indices)?,
+            index_size: number(indices.kind.size())?,
+            output: Self::exact(&placed)?,
+        };
+        self.step(step);
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+}

@@ -1,0 +1,511 @@
+//! Products with packed matrices: what convolutions, dense layers and matrix products share.
+
+use limbic_engine::step::{Arithmetic, Conv, Pack, Taps};
+use limbic_engine::{Blob, Halo, Span};
+use limbic_graph::{Dtype, Node, Op, Quantization, Result, Tensor, ValueId};
+
+use super::convolution::{extent, grid};
+use super::tail::Tail;
+use super::{Lowering, unsupported};
+use crate::pack::Kernel;
+use crate::place::{Kind, NONE, Placed};
+use crate::strides::{number, row_major};
+use crate::tile;
+
+/// Constant weights `[outputs][taps][channels]` with what belongs to each output.
+#[derive(Debug)]
+pub(super) enum Numbers {
+    Float {
+        weights: Vec<f32>,
+        bias: Option<Vec<f32>>,
+    },
+    /// The zero point of the input is in the bias.
+    Integer {
+        weights: Vec<i8>,
+        bias: Vec<i32>,
+        scale: Vec<f32>,
+    },
+}
+
+/// Elements with axes in another order.
+fn permuted<T: Copy>(elements: &[T], shape: &[usize], order: &[usize]) -> Vec<T> {
+    let strides = row_major(shape);
+    let mut place = vec![0usize; order.len()];
+    let mut found = Vec::with_capacity(elements.len());
+    for _ in 0..elements.len() {
+        let at: usize = order.iter().zip(&place).map(|(&axis, &p)| strides[axis] * p).sum();
+        found.extend(elements.get(at));
+        for n in (0..order.len()).rev() {
+            place[n] += 1;
+            if place[n] < shape[order[n]] {
+                break;
+            }
+            place[n] = 0;
+        }
+    }
+    found
+}
+
+impl Numbers {
+    /// Of weights whose axis `outputs` counts outputs and whose axis behind the other of the first two comes last.
+    pub fn new(x: Kind, y: Kind, weights: &Tensor, bias: Option<&Tensor>, outputs: usize) -> Result<Self> {
+        let rank = weights.rank();
+        let mut order = vec![outputs];
+        order.extend(2..rank);
+        order.push(1 - outputs);
+        let count = weights.shape()[outputs];
+        if bias.is_some_and(|bias| bias.len() != count && bias.len() != 1) {
+            return Err(unsupported(
+                format!("a bias of {count}"),
+                format!("{:?}", bias.map(Tensor::shape)),
+            ));
+        }
+        match (x, &weights.quantization) {
+            (Kind::F32, None) if y == Kind::F32 => Ok(Self::Float {
+                weights: permuted(weights.elements::<f32>()?, weights.shape(), &order),
+                bias: bias
+                    .map(|bias| {
+                        let bias = bias.elements::<f32>()?;
+                        Ok((0..count).map(|n| bias[n % bias.len()]).collect())
+                    })
+                    .transpose()?,
+            }),
+            (Kind::U8(_), Some(quantization)) => {
+                let weights = symmetric(weights, quantization)?;
+                let weights = permuted(&weights.0, weights.1, &order);
+                Self::integer(x, y, weights, quantization, bias, (outputs, count))
+            }
+            (x, quantization) => Err(unsupported(
+                "weights of the input's kind: all f32, or all 8-bit integers",
+                format!("{x:?} to {y:?} with weights {:?} {quantization:?}", weights.dtype()),
+            )),
+        }
+    }
+
+    fn integer(
+        x: Kind,
+        y: Kind,
+        weights: Vec<i8>,
+        quantization: &Quantization,
+        bias: Option<&Tensor>,
+        (axis, count): (usize, usize),
+    ) -> Result<Self> {
+        let Kind::U8(input) = x else {
+            return Err(unsupported("integers", format!("{x:?}")));
+        };
+        let own: Vec<f32> = match quantization {
+            Quantization::PerTensor { scale, .. } => vec![*scale; count],
+            Quantization::PerAxis { axis: along, scales, .. } if *along == axis && scales.len() == count => {
+                scales.clone()
+            }
+            _ => return Err(unsupported("one scale, or one an output", "other scales")),
+        };
+        let given: Vec<i64> = match bias {
+            None => vec![0; count],
+            Some(bias) if bias.dtype() == Dtype::I32 => {
+                let bias = bias.to_i64()?;
+                (0..count).map(|n| bias[n % bias.len()]).collect()
+            }
+            Some(bias) => return Err(unsupported("an i32 bias", bias.dtype())),
+        };
+        let mut bias = Vec::with_capacity(count);
+        for (weights, given) in weights.chunks_exact(weights.len() / count.max(1)).zip(given) {
+            let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
+            let size: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();
+            let folded = given - i64::from(input.zero) * sum;
+            // Every partial sum fits if the greatest size does.
+            if folded.abs() + 255 * size > i64::from(i32::MAX) {
+                return Err(unsupported("sums of 32 bits", folded.abs() + 255 * size));
+            }
+            bias.push(i32::try_from(folded).unwrap_or_default());
+        }
+        let scale = own.iter().map(|&own| match y {
+            Kind::U8(output) => input.scale * own / output.scale,
+            Kind::F32 | Kind::Plain(_) => input.scale * own,
+        });
+        Ok(Self::Integer {
+            weights,
+            bias,
+            scale: scale.collect(),
+        })
+    }
+
+    pub fn arithmetic(&self, y: Kind) -> Arithmetic {
+        match (self, y) {
+            (Self::Float { .. }, _) => Arithmetic::F32,
+            (Self::Integer { .. }, Kind::U8(_)) => Arithmetic::U8ToU8,
+            (Self::Integer { .. }, _) => Arithmetic::U8ToF32,
+        }
+    }
+}
+
+/// Weights as `i8` with zero point 0, and their extents.
+fn symmetric<'a>(weights: &'a Tensor, quantization: &Quantization) -> Result<(Vec<i8>, &'a [usize])> {
+    let zeros = match quantization {
+        Quantization::PerTensor { zero_point, .. } => vec![*zero_point],
+        Quantization::PerAxis { zero_points, .. } | Quantization::Blocks { zero_points, .. } => zero_points.clone(),
+    };
+    let zero = match weights.dtype() {
+        Dtype::I8 => 0,
+        Dtype::U8 => 128,
+        other => return Err(unsupported("weights of 8 bits", other)),
+    };
+    if zeros.iter().any(|&z| z != zero) {
+        return Err(unsupported(format!("weights with zero point {zero}"), format!("{zeros:?}")));
+    }
+    let shifted = weights.to_i64()?.into_iter().map(|w| (w - i64::from(zero)) as i8);
+    Ok((shifted.collect(), weights.shape()))
+}
+
+/// Where the matrix of a product comes from.
+pub(super) enum Source<'a> {
+    Constant(&'a Numbers),
+    /// Packed by a step: span and bytes from an image's to the next.
+    Packed(Span, usize),
+}
+
+/// A product of windows with a matrix.
+pub(super) struct Product<'a, T> {
+    /// `[N,H,W,C]`, its first element the first of the first window.
+    pub input: Placed,
+    /// Elements from an image, row and column of the output to the next, in the input.
+    pub input_steps: [usize; 3],
+    /// Rows and columns of taps, and channels.
+    pub kernel: [usize; 3],
+    /// Where taps lie, given the groups of a run.
+    pub taps: T,
+    /// Elements from a tap to its right neighbour.
+    pub pixel: usize,
+    /// Whether a run holds a row of taps.
+    pub whole: bool,
+    pub first_output: usize,
+    pub outputs: usize,
+    pub source: Source<'a>,
+    pub output: &'a Placed,
+    /// The output as `[N,H,W,C]`.
+    pub output_view: Placed,
+    pub halo: Halo,
+}
+
+impl Lowering<'_> {
+    /// A tail of limits alone.
+    pub(super) fn limits_only(&mut self, value: ValueId) -> Result<Tail> {
+        self.follow(value, None)
+    }
+
+    /// The place of what a product stores: channels last where the value is spatial.
+    pub(super) fn place_product(&mut self, tail: &Tail) -> Result<Placed> {
+        let (dims, kind) = (self.shape(tail.value)?, self.kind(tail.value)?);
+        Ok(self.channels_last(kind, &dims, self.borders[tail.value.0]))
+    }
+
+    /// Packed bias and scale of some outputs.
+    pub(super) fn tables(&mut self, numbers: &Numbers, first: usize, count: usize) -> Result<(Blob, Blob)> {
+        match numbers {
+            Numbers::Float { bias: None, .. } => Ok((NONE, NONE)),
+            Numbers::Float { bias: Some(bias), .. } => {
+                Ok((self.pack.add_f32(&bias[first..first + count], 0.0)?, NONE))
+            }
+            Numbers::Integer { bias, scale, .. } => Ok((
+                self.pack.add_i32(&bias[first..first + count])?,
+                self.pack.add_f32(&scale[first..first + count], 0.0)?,
+            )),
+        }
+    }
+
+    /// Packed weights of some outputs, and the groups of a run of taps.
+    fn weights<T>(&mut self, product: &Product<'_, T>, numbers: &Numbers) -> Result<(Blob, usize)> {
+        let [rows, columns, channels] = product.kernel;
+        let each = rows * columns * channels;
+        let (from, to) = (product.first_output * each, (product.first_output + product.outputs) * each);
+        macro_rules! packed {
+            ($elements:expr, $size:literal) => {{
+                let kernel = Kernel {
+                    elements: &$elements[from..to],
+                    outputs: product.outputs,
+                    rows,
+                    columns,
+                    channels,
+                    pixel: product.pixel,
+                    whole: product.whole,
+                };
+                let groups = kernel.groups($size);
+                (self.pack.add(kernel.packed(|w| w.to_le_bytes()))?, groups)
+            }};
+        }
+        Ok(match numbers {
+            Numbers::Float { weights, .. } => packed!(weights, 4),
+            Numbers::Integer { weights, .. } => packed!(weights, 1),
+        })
+    }
+
+    /// The step of a product and its tail.
+    pub(super) fn product<T: Fn(usize) -> Result<Taps>>(&mut self, tail: &Tail, product: Product<'_, T>) -> Result<()> {
+        let (input, output) = (&product.input, product.output);
+        let (weights, groups, tables, matrix, matrix_image, arithmetic) = match product.source {
+            Source::Constant(numbers) => {
+                let (weights, groups) = self.weights(&product, numbers)?;
+                let tables = self.tables(numbers, product.first_output, product.outputs)?;
+                (weights, groups, tables, Span::default(), 0, numbers.arithmetic(output.kind))
+            }
+            Source::Packed(span, image) => {
+                let groups = product.kernel[2];
+                (NONE, groups, (NONE, NONE), span, image, Arithmetic::F32)
+            }
+        };
+        let taps = (product.taps)(groups)?;
+        let pixels = product.output_view.dims[..3].iter().product();
+        let depth = taps.depth().unwrap_or(u32::MAX) as usize;
+        let (tile_pixels, tile_blocks) = tile::choose(pixels, product.outputs.div_ceil(16), depth);
+        let size = input.kind.size();
+        let mut input_grid = grid(input)?;
+        input_grid.image = number(product.input_steps[0] * size)?;
+        input_grid.row = number(product.input_steps[1] * size)?;
+        input_grid.column = number(product.input_steps[2] * size)?;
+        let first = number(product.first_output * output.kind.size())?;
+        let mut output_grid = grid(&product.output_view)?;
+        output_grid.start += first;
+        let mut step = Conv {
+            arithmetic,
+            extent: extent(&product.output_view)?,
+            channels: number(product.outputs)?,
+            input: input.span()?,
+            input_grid,
+            taps,
+            weights,
+            matrix,
+            matrix_image: number(matrix_image)?,
+            bias: tables.0,
+            scale: tables.1,
+            epilogue: tail.epilogue,
+            output: output.span()?,
+            output_grid,
+            halo: product.halo,
+            tile_pixels: number(tile_pixels)?,
+            tile_blocks: number(tile_blocks)?,
+            ..Conv::default()
+        };
+        // Repeated pixels of an extent of 1 need no step.
+        for (count, step) in [
+            (step.extent.images, &mut step.output_grid.image),
+            (step.extent.rows, &mut step.output_grid.row),
+            (step.extent.columns, &mut step.output_grid.column),
+        ] {
+            if count == 1 {
+                *step = 0;
+            }
+        }
+        if let Some((other, residual)) = &tail.residual {
+            let view = tail.view(other)?;
+            step.residual = *residual;
+            step.residual.other = other.span()?;
+            step.residual.grid = grid(&view)?;
+            step.residual.grid.start += first;
+        }
+        self.step(step);
+        Ok(())
+    }
+
+    /// `[..., M, K] x [K, N]` with constant weights, or a computed matrix.
+    pub(super) fn matmul(&mut self, node: &Node) -> Result<()> {
+        let (a, b) = (self.input_id(node, 0)?, self.input_id(node, 1)?);
+        let (a_dims, b_dims) = (self.shape(a)?, self.shape(b)?);
+        if a_dims.len() < 2 || b_dims.len() < 2 {
+            return Err(unsupported("matrices", format!("{a_dims:?} and {b_dims:?}")));
+        }
+        if let (Some(weights), 2) = (self.graph.constant(b), b_dims.len()) {
+            let weights = weights.clone();
+            return self.dense(node, &weights, None, 1);
+        }
+        self.matrices(node)
+    }
+
+    pub(super) fn gemm(&mut self, node: &Node, factors: [f32; 2], transposed: [bool; 2]) -> Result<()> {
+        let weights = self
+            .constant(node, 1)?
+            .ok_or_else(|| unsupported("a constant matrix", "none"))?;
+        let bias = self.constant(node, 2)?;
+        if transposed[0] {
+            return Err(unsupported("an input that is not transposed", "a transposed one"));
+        }
+        let scaled = |tensor: &Tensor, factor: f32| -> Result<Tensor> {
+            if factor == 1.0 {
+                return Ok(tensor.clone());
+            }
+            if tensor.quantization.is_some() || tensor.dtype() != Dtype::F32 {
+                return Err(unsupported("a factor of 1 for integers", factor));
+            }
+            let elements: Vec<f32> = tensor.elements::<f32>()?.iter().map(|x| x * factor).collect();
+            Tensor::new(tensor.shape(), elements)
+        };
+        let weights = scaled(weights, factors[0])?;
+        let bias = bias.map(|bias| scaled(bias, factors[1])).transpose()?;
+        if bias.as_ref().is_some_and(|b| b.rank() == 2 && b.shape()[0] != 1) {
+            return Err(unsupported("one bias for all rows", "a bias for each row"));
+        }
+        self.dense(node, &weights, bias.as_ref(), usize::from(!transposed[1]))
+    }
+
+    /// A product of rows with constant weights, `outputs` being the weights' axis of outputs.
+    fn dense(&mut self, node: &Node, weights: &Tensor, bias: Option<&Tensor>, outputs: usize) -> Result<()> {
+        let input = self.operand(node, 0)?;
+        let mut value = self.output_id(node)?;
+        let joined = if bias.is_none() { self.bias_behind(value)? } else { None };
+        let bias = match &joined {
+            Some((bias, next)) => {
+                value = *next;
+                Some(bias)
+            }
+            None => bias,
+        };
+        let numbers = Numbers::new(input.kind, self.kind(value)?, weights, bias, outputs)?;
+        let depth = weights.shape()[1 - outputs];
+        let count = weights.shape()[outputs];
+        let input = self.rows(input, depth)?;
+        let tail = self.follow(value, Some(super::tail::View::Matrix))?;
+        let dims = self.shape(tail.value)?;
+        let kind = self.kind(tail.value)?;
+        let placed = self.row_major(kind, &dims);
+        let output_view = super::tail::matrix(&placed)?;
+        let pixel = input.strides[2];
+        let product = Product {
+            input_steps: [input.strides[0], 0, pixel],
+            input,
+            kernel: [1, 1, depth],
+            taps: one_tap,
+            pixel: depth,
+            whole: true,
+            first_output: 0,
+            outputs: count,
+            source: Source::Constant(&numbers),
+            output: &placed,
+            output_view,
+            halo: Halo::default(),
+        };
+        self.product(&tail, product)?;
+        self.placed[tail.value.0] = Some(placed);
+        Ok(())
+    }
+
+    /// Rows of a matrix as `[images, 1, rows, depth]`, their elements next to each other and readable in fours.
+    fn rows(&mut self, input: Placed, depth: usize) -> Result<Placed> {
+        let rows = input.dims[..input.dims.len() - 1].iter().product::<usize>();
+        let images: usize = input.dims[..input.dims.len() - 2].iter().product();
+        let flat = [images, 1, rows / images.max(1), depth];
+        let dense = |placed: &Placed| placed.strides[3] == 1 || depth == 1;
+        if let Some(view) = input.reshape(&flat).filter(dense) {
+            return Ok(view);
+        }
+        let to = self.row_major(input.kind, &input.dims);
+        self.copy(&input, &to, 0)?;
+        to.reshape(&flat).ok_or_else(|| unsupported("rows", "none"))
+    }
+
+    /// A constant vector that the only reader adds to each row, and what it makes.
+    fn bias_behind(&mut self, value: ValueId) -> Result<Option<(Tensor, ValueId)>> {
+        let Some(n) = self.only_reader(value) else {
+            return Ok(None);
+        };
+        let node = &self.graph.nodes[n];
+        if node.op != Op::Binary(limbic_graph::op::Binary::Add) || self.kind(value)? != Kind::F32 {
+            return Ok(None);
+        }
+        let Some(next) = node.outputs.first().copied().flatten() else {
+            return Ok(None);
+        };
+        let dims = self.shape(value)?;
+        let others = node.inputs.iter().flatten().filter(|&&id| id != value);
+        for &id in others {
+            let Some(tensor) = self.graph.constant(id) else {
+                continue;
+            };
+            let row = tensor.shape().last().copied() == dims.last().copied() && Some(&tensor.len()) == dims.last();
+            if row && tensor.dtype() == Dtype::F32 && self.shape(next)? == dims {
+                self.fused[n] = true;
+                return Ok(Some((tensor.reshaped(&[tensor.len()])?, next)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Products of computed matrices, `[..., M, K] x [..., K, N]`.
+    fn matrices(&mut self, node: &Node) -> Result<()> {
+        let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        let value = self.output_id(node)?;
+        if (a.kind, b.kind, self.kind(value)?) != (Kind::F32, Kind::F32, Kind::F32) {
+            return Err(unsupported("f32 matrices", format!("{:?} and {:?}", a.kind, b.kind)));
+        }
+        let [outer_a, outer_b] = [&a, &b].map(|m| m.dims[..m.dims.len() - 2].to_vec());
+        let images: usize = outer_a.iter().product();
+        if images != outer_b.iter().product::<usize>() || images != self.shape(value)?[..].iter().rev().skip(2).product() {
+            return Err(unsupported(
+                "as many matrices on both sides",
+                format!("{:?} and {:?}", a.dims, b.dims),
+            ));
+        }
+        let depth = a.dims[a.dims.len() - 1];
+        let columns = b.dims[b.dims.len() - 1];
+        let flat = [images, depth, columns];
+        let b = match b.reshape(&flat) {
+            Some(view) => view,
+            None => {
+                let copied = self.contiguous(b)?;
+                copied
+                    .reshape(&flat)
+                    .ok_or_else(|| unsupported("matrices", "none"))?
+            }
+        };
+        let each = depth * columns.div_ceil(16) * 64;
+        let packed = self.row_major(Kind::Plain(1), &[images * each]);
+        let matrix = Self::exact(&packed)?;
+        let mut strides = [0; 6];
+        for (to, from) in strides.iter_mut().zip(&b.strides) {
+            *to = number(*from)?;
+        }
+        self.step(Pack {
+            images: number(images)?,
+            depth: number(depth)?,
+            columns: number(columns)?,
+            input: b.strided(strides)?,
+            output: matrix,
+        });
+        let input = self.rows(a, depth)?;
+        let tail = self.follow(value, Some(super::tail::View::Matrix))?;
+        let dims = self.shape(tail.value)?;
+        let placed = self.row_major(Kind::F32, &dims);
+        let output_view = super::tail::matrix(&placed)?;
+        let product = Product {
+            input_steps: [input.strides[0], 0, input.strides[2]],
+            input,
+            kernel: [1, 1, depth],
+            taps: one_tap,
+            pixel: depth,
+            whole: true,
+            first_output: 0,
+            outputs: columns,
+            source: Source::Packed(matrix, each),
+            output: &placed,
+            output_view,
+            halo: Halo::default(),
+        };
+        self.product(&tail, product)?;
+        self.placed[tail.value.0] = Some(placed);
+        Ok(())
+    }
+
+    /// The tail of a product.
+    pub(super) fn tail(&mut self, value: ValueId) -> Result<Tail> {
+        self.follow(value, Some(super::tail::View::Spatial))
+    }
+}
+
+/// One run of taps.
+fn one_tap(groups: usize) -> Result<Taps> {
+    Ok(Taps {
+        rows: 1,
+        row_step: 0,
+        columns: 1,
+        column_step: 0,
+        groups: number(groups)?,
+    })
+}

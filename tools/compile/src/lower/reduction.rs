@@ -1,0 +1,140 @@
+//! Reductions, softmax and normalizations.
+
+use limbic_engine::step::{Normalize, Reduce, Reduction, Softmax};
+use limbic_graph::op;
+use limbic_graph::{Node, Op, Result};
+
+use super::movement::axis_of;
+use super::{Lowering, unsupported};
+use crate::place::{Kind, Placed};
+use crate::strides::{loops, number};
+
+impl Lowering<'_> {
+    /// An input as real numbers.
+    fn real(&mut self, node: &Node) -> Result<Placed> {
+        let input = self.operand(node, 0)?;
+        match input.kind {
+            Kind::F32 => Ok(input),
+            Kind::U8(_) => self.dequantized(&input, None),
+            Kind::Plain(_) => Err(unsupported("f32 or 8-bit integers with a scale", "other elements")),
+        }
+    }
+
+    pub(super) fn reduce(&mut self, node: &Node, function: op::Reduce) -> Result<()> {
+        let function = match function {
+            op::Reduce::Sum => Reduction::Sum,
+            op::Reduce::Mean => Reduction::Mean,
+            op::Reduce::Max => Reduction::Max,
+            op::Reduce::Min => Reduction::Min,
+            op::Reduce::L2 => Reduction::L2,
+            other => return Err(unsupported("a reduction with a kernel", format!("{other:?}"))),
+        };
+        let input = self.real(node)?;
+        let output = self.output_id(node)?;
+        let rank = input.dims.len();
+        let axes = match (&node.op, self.constant(node, 1)?) {
+            (_, Some(axes)) if !axes.is_empty() => axes.to_i64()?,
+            (Op::Reduce { noop_with_empty_axes: true, .. }, _) => {
+                return Err(unsupported("axes", "none"));
+            }
+            _ => (0..rank as i64).collect(),
+        };
+        let axes = axes
+            .into_iter()
+            .map(|axis| axis_of(axis, rank))
+            .collect::<Result<Vec<usize>>>()?;
+        let (inner, outer): (Vec<usize>, Vec<usize>) = (0..rank).partition(|axis| axes.contains(axis));
+        let pick = |axes: &[usize], from: &[usize]| -> Vec<usize> { axes.iter().map(|&a| from[a]).collect() };
+        let dims = self.shape(output)?;
+        let placed = self.row_major(Kind::F32, &dims);
+        let outer_dims = pick(&outer, &input.dims);
+        let view = placed
+            .reshape(&outer_dims)
+            .ok_or_else(|| unsupported(format!("{outer_dims:?}"), format!("{dims:?}")))?;
+        let kept = loops(&outer_dims, [&pick(&outer, &input.strides), &view.strides])?;
+        let reduced = loops(&pick(&inner, &input.dims), [&pick(&inner, &input.strides)])?;
+        self.step(Reduce {
+            function,
+            dims: kept.dims,
+            input: input.strided(kept.strides[0])?,
+            inner: reduced.dims,
+            inner_strides: reduced.strides[0],
+            output: placed.strided(kept.strides[1])?,
+        });
+        self.quantized(placed, output)
+    }
+
+    pub(super) fn softmax(&mut self, node: &Node, axis: i64) -> Result<()> {
+        let input = self.real(node)?;
+        let output = self.output_id(node)?;
+        let axis = axis_of(axis, input.dims.len())?;
+        let placed = self.row_major(Kind::F32, &input.dims);
+        let without = |numbers: &[usize]| -> Vec<usize> {
+            let mut numbers = numbers.to_vec();
+            numbers.remove(axis);
+            numbers
+        };
+        let found = loops(
+            &without(&input.dims),
+            [&without(&input.strides), &without(&placed.strides)],
+        )?;
+        self.step(Softmax {
+            dims: found.dims,
+            input: input.strided(found.strides[0])?,
+            output: placed.strided(found.strides[1])?,
+            length: number(input.dims[axis])?,
+            input_step: number(input.strides[axis])?,
+            output_step: number(placed.strides[axis])?,
+        });
+        self.quantized(placed, output)
+    }
+
+    pub(super) fn normalize(&mut self, node: &Node, axis: i64, epsilon: f32, centre: bool) -> Result<()> {
+        let input = self.real(node)?;
+        let output = self.output_id(node)?;
+        let rank = input.dims.len();
+        let first = axis_of(axis, rank)?;
+        if node.outputs.iter().skip(1).flatten().next().is_some() {
+            return Err(unsupported("no statistics as outputs", "some"));
+        }
+        let length: usize = input.dims[first..].iter().product();
+        let mut flat = input.dims[..first].to_vec();
+        flat.push(length);
+        let input = match input.reshape(&flat).filter(|view| view.strides[first] == 1 || length == 1) {
+            Some(view) => view,
+            None => {
+                let to = self.row_major(Kind::F32, &input.dims);
+                self.copy(&input, &to, 0)?;
+                to.reshape(&flat).ok_or_else(|| unsupported("runs", "none"))?
+            }
+        };
+        let mut table = |n: usize| -> Result<_> {
+            let Some(tensor) = self.constant(node, n)? else {
+                return Ok(crate::place::NONE);
+            };
+            if tensor.len() != length {
+                return Err(unsupported(format!("{length} numbers"), format!("{:?}", tensor.shape())));
+            }
+            self.pack
+                .add(tensor.elements::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect())
+        };
+        let (scale, bias) = (table(1)?, table(2)?);
+        let placed = self.row_major(Kind::F32, &flat);
+        let found = loops(&flat[..first], [&input.strides[..first], &placed.strides[..first]])?;
+        self.step(Normalize {
+            epsilon,
+            centre: u32::from(centre),
+            dims: found.dims,
+            input: input.strided(found.strides[0])?,
+            output: placed.strided(found.strides[1])?,
+            length: number(length)?,
+            scale,
+            bias,
+        });
+        let dims = self.shape(output)?;
+        let placed = placed
+            .reshape(&dims)
+            .ok_or_else(|| unsupported(format!("{flat:?}"), format!("{dims:?}")))?;
+        self.quantized(placed, output)
+    }
+}

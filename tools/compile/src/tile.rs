@@ -1,0 +1,63 @@
+//! Sizes of tiles.
+
+/// Tiles that every tier has code for: pixels and blocks.
+const TILES: [(usize, usize); 11] = [
+    (12, 2),
+    (8, 3),
+    (6, 4),
+    (12, 1),
+    (8, 2),
+    (6, 3),
+    (4, 4),
+    (3, 4),
+    (2, 4),
+    (1, 4),
+    (1, 1),
+];
+/// Pixels of the tiles that rests are cut into.
+const SIZES: [usize; 7] = [1, 2, 3, 4, 6, 8, 12];
+
+/// Cycles of one group of taps for a tile: its products, its loads, and the least that hides a product's latency.
+fn cycles(pixels: usize, blocks: usize) -> f64 {
+    let products = (pixels * blocks) as f64;
+    let loads = (pixels + 2 * blocks) as f64 / 2.0;
+    products.max(loads).max(4.0)
+}
+
+/// The tile with the least predicted time for so many pixels, blocks of channels and groups of taps.
+pub(crate) fn choose(pixels: usize, blocks: usize, depth: usize) -> (usize, usize) {
+    let time = |&(p, b): &(usize, usize)| -> f64 {
+        let each = |blocks: usize| {
+            let size = p.min(pixels.max(1));
+            let rest = pixels % size;
+            let rest = SIZES.into_iter().find(|&s| s >= rest).unwrap_or(size);
+            let tile = |size: usize| {
+                // Setting a tile up and storing it costs as much as some groups.
+                cycles(size, blocks) * depth as f64 + 10.0 + 6.0 * (size * blocks) as f64
+            };
+            let last = if pixels % size == 0 { 0.0 } else { tile(rest) };
+            tile(size) * (pixels / size) as f64 + last
+        };
+        let last = if blocks % b == 0 { 0.0 } else { each(blocks % b) };
+        each(b) * (blocks / b) as f64 + last
+    };
+    TILES
+        .iter()
+        .filter(|(p, _)| *p <= pixels.max(1))
+        .copied()
+        .min_by(|a, b| time(a).total_cmp(&time(b)))
+        .unwrap_or((1, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_fit_the_blocks_and_pixels() {
+        assert_eq!(choose(576, 2, 36), (12, 2));
+        assert_eq!(choose(144, 3, 72), (8, 3));
+        assert_eq!(choose(144, 4, 72), (6, 4));
+        assert_eq!(choose(1, 12, 48).0, 1);
+    }
+}
