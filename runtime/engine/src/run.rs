@@ -76,6 +76,10 @@ impl Plan<'_> {
     }
 
     fn blob(&self, blob: &Blob) -> &[u8] {
+        // Nothing may lie at any address, and elements are read in place.
+        if blob.bytes == 0 {
+            return &[];
+        }
         let begin = blob.offset as usize;
         let pack = self.packs.get(blob.pack as usize).copied().unwrap_or_default();
         pack.get(begin..begin + blob.bytes as usize).unwrap_or_default()

@@ -41,7 +41,8 @@ pub(crate) fn plan(lives: &[Life]) -> Result<(Vec<u32>, u32)> {
         placed.push(n);
     }
     let limit = |n: usize| {
-        u32::try_from(n).map_err(|_| Error::new(ErrorKind::Limit, "arena", "at most 4 GiB", format!("{n} bytes")))
+        u32::try_from(n)
+            .map_err(|_| Error::new(ErrorKind::Limit, "arena", "at most 4 GiB", format!("{n} bytes")))
     };
     let offsets = offsets.into_iter().map(limit).collect::<Result<Vec<u32>>>()?;
     Ok((offsets, limit(total.next_multiple_of(ALIGNMENT))?))

@@ -41,8 +41,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.steps.iter().map(|s| s.node.chars().count()).max().unwrap_or(0).clamp(4, 48);
-        writeln!(f, "{:>4}  {:<10}  {:<width$}  {:>12}  {:>9}  detail", "step", "kernel", "node", "MACs", "bytes")?;
+        let width = self
+            .steps
+            .iter()
+            .map(|s| s.node.chars().count())
+            .max()
+            .unwrap_or(0)
+            .clamp(4, 48);
+        writeln!(
+            f,
+            "{:>4}  {:<10}  {:<width$}  {:>12}  {:>9}  detail",
+            "step", "kernel", "node", "MACs", "bytes"
+        )?;
         for (n, step) in self.steps.iter().enumerate() {
             writeln!(
                 f,

@@ -137,7 +137,13 @@ mod tests {
     fn a_reshape_without_copy_keeps_every_element() {
         assert_eq!(reshaped(&[2, 3, 4], &[12, 4, 1], &[6, 4]), Some(vec![4, 1]));
         assert_eq!(reshaped(&[2, 3, 4], &[1, 2, 6], &[6, 4]), None);
-        assert_eq!(reshaped(&[1, 8, 1, 1], &[99, 1, 99, 99], &[1, 8]), Some(vec![0, 1]));
-        assert_eq!(reshaped(&[10, 12], &[16, 1], &[2, 5, 3, 4]), Some(vec![80, 16, 4, 1]));
+        assert_eq!(
+            reshaped(&[1, 8, 1, 1], &[99, 1, 99, 99], &[1, 8]),
+            Some(vec![8, 1])
+        );
+        assert_eq!(
+            reshaped(&[10, 12], &[16, 1], &[2, 5, 3, 4]),
+            Some(vec![80, 16, 4, 1])
+        );
     }
 }

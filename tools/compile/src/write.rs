@@ -1,16 +1,18 @@
 //! Planning the arena and writing the plan.
 
-use limbic_engine::plan::{Dtype, HEADER_WORDS, Header, MAGIC, PORT_AXES, PackRef, PortRecord, StepRecord, VERSION};
+use limbic_engine::plan::{
+    Dtype, HEADER_WORDS, Header, MAGIC, PORT_AXES, PackRef, PortRecord, StepRecord, VERSION,
+};
 use limbic_engine::step::{Arithmetic, Step};
 use limbic_engine::{Record, Role, Span};
 use limbic_graph::{Error, ErrorKind, Graph, Quantization, Result, ValueId};
 use sha2::{Digest, Sha256};
 
+use crate::Compiled;
 use crate::arena::{self, Life};
 use crate::lower::Lowered;
 use crate::report::{Report, StepReport};
 use crate::strides::number;
-use crate::Compiled;
 
 /// Turns steps with numbered buffers into a plan.
 pub(crate) fn write(graph: &Graph, mut lowered: Lowered) -> Result<Compiled> {
@@ -145,20 +147,34 @@ impl Names {
     }
 }
 
-fn port_records(graph: &Graph, lowered: &Lowered, offsets: &[u32], names: &mut Names) -> Result<Vec<PortRecord>> {
+fn port_records(
+    graph: &Graph,
+    lowered: &Lowered,
+    offsets: &[u32],
+    names: &mut Names,
+) -> Result<Vec<PortRecord>> {
     let place = |ids: &[ValueId], id: ValueId, buffers: &[usize]| -> Option<u32> {
         let n = ids.iter().position(|&other| other == id)?;
         offsets.get(*buffers.get(n)?).copied()
     };
     let mut records = Vec::new();
     for (n, &id) in graph.inputs.iter().enumerate() {
-        let next = graph.states.iter().find(|(input, _)| *input == id).map(|(_, next)| *next);
+        let next = graph
+            .states
+            .iter()
+            .find(|(input, _)| *input == id)
+            .map(|(_, next)| *next);
         let role = if next.is_some() { Role::State } else { Role::Input };
         let mut record = port(graph, id, role, offsets[lowered.inputs[n]], names)?;
         if let Some(next) = next {
             let offset = place(&graph.outputs, next, &lowered.outputs).ok_or_else(|| {
                 let name = &graph.value(next).name;
-                Error::new(ErrorKind::Name, format!("state {name}"), "an output of the graph", "none")
+                Error::new(
+                    ErrorKind::Name,
+                    format!("state {name}"),
+                    "an output of the graph",
+                    "none",
+                )
             })?;
             record.next = Span {
                 offset,
@@ -179,7 +195,8 @@ fn port(graph: &Graph, id: ValueId, role: Role, offset: u32, names: &mut Names) 
     use limbic_graph::Dtype as Of;
     let value = graph.value(id);
     let place = format!("value {}", value.name);
-    let unsupported = |expected: &str, found: String| Error::new(ErrorKind::Unsupported, &place, expected, found);
+    let unsupported =
+        |expected: &str, found: String| Error::new(ErrorKind::Unsupported, &place, expected, found);
     let dtype = match value.ty.dtype {
         Of::F32 => Dtype::F32,
         Of::I8 => Dtype::I8,
@@ -187,7 +204,12 @@ fn port(graph: &Graph, id: ValueId, role: Role, offset: u32, names: &mut Names) 
         Of::I32 => Dtype::I32,
         Of::I64 => Dtype::I64,
         Of::Bool => Dtype::Bool,
-        other => return Err(unsupported("an input or output of f32, i8, u8, i32, i64 or bool", other.to_string())),
+        other => {
+            return Err(unsupported(
+                "an input or output of f32, i8, u8, i32, i64 or bool",
+                other.to_string(),
+            ));
+        }
     };
     let shape = value.ty.shape().unwrap_or_default();
     let mut dims = [1; PORT_AXES];

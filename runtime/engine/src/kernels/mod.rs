@@ -20,6 +20,9 @@ pub(crate) struct Tensors<'a> {
 impl<'a> Tensors<'a> {
     /// The bytes of an input, which does not touch the output.
     pub fn get(&self, span: &Span) -> &'a [u8] {
+        if span.is_empty() {
+            return &[];
+        }
         let (begin, end) = (span.offset as usize, span.offset as usize + span.bytes as usize);
         match begin.checked_sub(self.behind_offset) {
             Some(begin) => &self.behind[begin..end - self.behind_offset],
@@ -30,17 +33,29 @@ impl<'a> Tensors<'a> {
 
 /// Bytes as `f32`; a rest of less than four is left out.
 pub(crate) fn floats(bytes: &[u8]) -> &[f32] {
-    bytemuck::cast_slice(&bytes[..bytes.len() / 4 * 4])
+    whole(bytes)
+}
+
+/// Whole elements; none of nothing, which may lie at any address.
+fn whole<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> &[T] {
+    let length = bytes.len() / size_of::<T>() * size_of::<T>();
+    if length == 0 {
+        return &[];
+    }
+    bytemuck::cast_slice(&bytes[..length])
 }
 
 /// Bytes as `i32`; a rest of less than four is left out.
 pub(crate) fn integers(bytes: &[u8]) -> &[i32] {
-    bytemuck::cast_slice(&bytes[..bytes.len() / 4 * 4])
+    whole(bytes)
 }
 
 /// Bytes as `f32`, to write; a rest of less than four is left out.
 pub(crate) fn floats_mut(bytes: &mut [u8]) -> &mut [f32] {
     let whole = bytes.len() / 4 * 4;
+    if whole == 0 {
+        return &mut [];
+    }
     bytemuck::cast_slice_mut(&mut bytes[..whole])
 }
 

@@ -166,6 +166,8 @@ impl Step {
             Self::BinaryU8(step) => {
                 let inputs = [("a", &step.a.span), ("b", &step.b.span)];
                 limits.spans(&inputs, &step.output.span)?;
+                zeros(&[step.a_affine.zero, step.b_affine.zero, step.output_affine.zero])?;
+                zeros(&[step.low, step.high])?;
                 strided("a", &step.a, &step.dims, 1)?;
                 strided("b", &step.b, &step.dims, 1)?;
                 strided_output(&step.output, &step.dims, 1)
@@ -182,11 +184,13 @@ impl Step {
             }
             Self::Fill(step) => limits.spans(&[], &step.output),
             Self::Quantize(step) => {
+                zeros(&[step.affine.zero])?;
                 limits.spans(&[("input", &step.input.span)], &step.output.span)?;
                 strided("input", &step.input, &step.dims, 4)?;
                 strided_output(&step.output, &step.dims, 1)
             }
             Self::Dequantize(step) => {
+                zeros(&[step.affine.zero])?;
                 limits.spans(&[("input", &step.input.span)], &step.output.span)?;
                 strided("input", &step.input, &step.dims, 1)?;
                 strided_output(&step.output, &step.dims, 4)
@@ -262,6 +266,7 @@ fn check_conv(step: &Conv, limits: &Limits<'_>) -> Result<()> {
         let residual = &step.residual;
         grid("residual", &residual.grid, &step.extent, bytes, &residual.other)?;
         check_output_steps(step.output_size(), &residual.grid)?;
+        zeros(&[residual.other_zero])?;
     }
     check_epilogue(step.arithmetic, &step.epilogue)?;
     check_epilogue(step.arithmetic, &step.residual.epilogue)?;
@@ -274,15 +279,21 @@ fn check_output_steps(size: u32, at: &Grid) -> Result<()> {
     multiple("output", size, &[at.start, at.image, at.row, at.column])
 }
 
+/// Zero points of `u8`.
+fn zeros(zeros: &[i32]) -> Result<()> {
+    zeros
+        .iter()
+        .try_for_each(|zero| some("zero point", (0..=255).contains(zero).then_some(())))
+}
+
 /// Limits that keep an integer output in `u8`.
 fn check_epilogue(arithmetic: Arithmetic, epilogue: &Epilogue) -> Result<()> {
     if arithmetic != Arithmetic::U8ToU8 {
         return Ok(());
     }
     finite("epilogue", &[epilogue.low, epilogue.high])?;
-    let zero = epilogue.zero_point;
-    some("zero point", (0..=255).contains(&zero).then_some(()))?;
-    let zero = zero as f32;
+    zeros(&[epilogue.zero_point])?;
+    let zero = epilogue.zero_point as f32;
     let inside = epilogue.low + zero >= 0.0 && epilogue.high + zero <= 255.0 && epilogue.low <= epilogue.high;
     some("epilogue", inside.then_some(()))
 }
@@ -327,6 +338,7 @@ fn check_depthwise(step: &Depthwise, limits: &Limits<'_>) -> Result<()> {
 fn check_pool(step: &Pool, limits: &Limits<'_>) -> Result<()> {
     limits.spans(&[("input", &step.input)], &step.output)?;
     let size = step.size();
+    zeros(&[step.input_affine.zero, step.output_affine.zero])?;
     some("channels", step.channels.checked_sub(1))?;
     let bytes = u64::from(step.channels) * u64::from(size);
     let input = Extent {

@@ -1,9 +1,9 @@
 //! Convolutions and pools.
 
-use limbic_engine::step::{Arithmetic, Depthwise, Pool, PoolKind, Taps};
+use limbic_engine::step::{Affine, Arithmetic, Depthwise, Pool, PoolKind, Taps};
 use limbic_engine::{Extent, Grid, Halo};
 use limbic_graph::op::{self, Convolution};
-use limbic_graph::{Graph, Node, Op, Result};
+use limbic_graph::{Graph, Node, Op, Result, ValueId};
 
 use super::product::{Numbers, Product, Source};
 use super::{Lowering, paddings, unsupported};
@@ -203,7 +203,11 @@ impl Lowering<'_> {
                 source: Source::Constant(&numbers),
                 output: &placed,
                 output_view: pixels(&placed),
-                halo: if group == 0 { halo(&placed)? } else { Halo::default() },
+                halo: if group == 0 {
+                    halo(&placed)?
+                } else {
+                    Halo::default()
+                },
             };
             self.product(&tail, product)?;
         }
@@ -319,29 +323,103 @@ impl Lowering<'_> {
         let pool_kind = match (pooled, input.kind, kind) {
             (op::PoolKind::Max, Kind::U8(a), Kind::U8(b)) if a == b => PoolKind::MaxU8,
             (op::PoolKind::Max, Kind::F32, Kind::F32) => PoolKind::MaxF32,
-            (op::PoolKind::Average { include_padding: padding }, a, b) => {
+            (
+                op::PoolKind::Average {
+                    include_padding: padding,
+                },
+                a,
+                b,
+            ) => {
                 include_padding = u32::from(padding);
                 match (a, b) {
                     (Kind::U8(_), Kind::U8(_)) => PoolKind::MeanU8,
                     (Kind::F32, Kind::F32) => PoolKind::MeanF32,
-                    _ => return Err(unsupported("a mean of and to one type", format!("{a:?} to {b:?}"))),
+                    _ => {
+                        return Err(unsupported(
+                            "a mean of and to one type",
+                            format!("{a:?} to {b:?}"),
+                        ));
+                    }
                 }
             }
-            (kind, a, b) => return Err(unsupported("a maximum or mean of one type", format!("{kind:?} of {a:?} to {b:?}"))),
+            (kind, a, b) => {
+                return Err(unsupported(
+                    "a maximum or mean of one type",
+                    format!("{kind:?} of {a:?} to {b:?}"),
+                ));
+            }
         };
+        let placed = self.windows(
+            pool_kind,
+            &input,
+            &dims,
+            kind,
+            &w,
+            include_padding,
+            self.borders[output.0],
+        )?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// The mean over some spatial axes, as a pool whose window is as long as they are.
+    pub(super) fn mean_of_pixels(&mut self, input: Placed, axes: &[usize], output: ValueId) -> Result<()> {
+        let view = pixels(&input);
+        let skipped = 4 - input.dims.len();
+        let mut kernel = [1; 2];
+        let mut dims = input.dims.clone();
+        for &axis in axes {
+            kernel[axis - 2 + skipped] = view.dims[axis - 1 + skipped];
+            dims[axis] = 1;
+        }
+        let w = Window {
+            kernel,
+            strides: [1, 1],
+            dilations: [1, 1],
+            before: [0, 0],
+            after: [0, 0],
+        };
+        let kind = self.kind(output)?;
+        let pool_kind = match kind {
+            Kind::U8(_) => PoolKind::MeanU8,
+            Kind::F32 | Kind::Plain(_) => PoolKind::MeanF32,
+        };
+        let placed = self.windows(pool_kind, &input, &dims, kind, &w, 0, [0; 4])?;
+        let dims = self.shape(output)?;
+        let placed = placed
+            .reshape(&dims)
+            .ok_or_else(|| unsupported(format!("{dims:?}"), format!("{:?}", placed.dims)))?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// A pool to a place of its own.
+    #[allow(clippy::too_many_arguments, reason = "each is one property of the step")]
+    fn windows(
+        &mut self,
+        kind: PoolKind,
+        input: &Placed,
+        dims: &[usize],
+        output: Kind,
+        w: &Window,
+        include_padding: u32,
+        border: Border,
+    ) -> Result<Placed> {
         let affine = |kind: Kind| match kind {
             Kind::U8(affine) => affine,
-            Kind::F32 | Kind::Plain(_) => limbic_engine::step::Affine::default(),
+            Kind::F32 | Kind::Plain(_) => Affine::default(),
         };
-        let placed = self.channels_last(kind, &dims, self.borders[output.0]);
+        let view = pixels(input);
+        let placed = self.channels_last(output, dims, border);
         let output_view = pixels(&placed);
-        let pair = |numbers: [usize; 2]| -> Result<[u32; 2]> { Ok([number(numbers[0])?, number(numbers[1])?]) };
+        let pair =
+            |numbers: [usize; 2]| -> Result<[u32; 2]> { Ok([number(numbers[0])?, number(numbers[1])?]) };
         let step = Pool {
-            kind: pool_kind,
+            kind,
             extent: extent(&output_view)?,
             channels: number(view.dims[3])?,
-            input_rows: number(spatial[0])?,
-            input_columns: number(spatial[1])?,
+            input_rows: number(view.dims[1])?,
+            input_columns: number(view.dims[2])?,
             input: input.span()?,
             input_grid: grid(&view)?,
             kernel: pair(w.kernel)?,
@@ -351,13 +429,12 @@ impl Lowering<'_> {
             after: pair(w.after)?,
             include_padding,
             input_affine: affine(input.kind),
-            output_affine: affine(kind),
+            output_affine: affine(output),
             output: placed.span()?,
             output_grid: grid(&output_view)?,
             halo: halo(&placed)?,
         };
         self.step(step);
-        self.placed[output.0] = Some(placed);
-        Ok(())
+        Ok(placed)
     }
 }

@@ -39,7 +39,9 @@ impl Lowering<'_> {
         let kind = Kind::of(&tensor.tensor_type())?;
         let bytes: Vec<u8> = match tensor.storage() {
             Storage::F32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Storage::I8(e) if matches!(kind, Kind::U8(_)) => e.iter().map(|x| x.cast_unsigned() ^ 0x80).collect(),
+            Storage::I8(e) if matches!(kind, Kind::U8(_)) => {
+                e.iter().map(|x| x.cast_unsigned() ^ 0x80).collect()
+            }
             Storage::I8(e) => e.iter().map(|x| x.cast_unsigned()).collect(),
             Storage::U8(e) => e.to_vec(),
             Storage::I32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
@@ -110,7 +112,10 @@ impl Lowering<'_> {
         let id = self.input_id(node, 0)?;
         let (from, to) = (&self.graph.value(id).ty, &self.graph.value(output).ty);
         let all: Storage = match from.dtype {
-            Dtype::I8 => (0..=255u8).map(|x| (x ^ 0x80).cast_signed()).collect::<Vec<i8>>().into(),
+            Dtype::I8 => (0..=255u8)
+                .map(|x| (x ^ 0x80).cast_signed())
+                .collect::<Vec<i8>>()
+                .into(),
             _ => (0..=255u8).collect::<Vec<u8>>().into(),
         };
         let all = Tensor::new(&[256], all)?.with_quantization(from.quantization.clone());
@@ -172,7 +177,12 @@ impl Lowering<'_> {
             }
             (Kind::U8(from), Kind::U8(to)) if from == to => self.placed[output.0] = Some(input),
             (Kind::U8(_), Kind::U8(_)) => return self.table(node, input, output),
-            (from, to) => return Err(unsupported("f32 or integers of 8 bits", format!("{from:?} to {to:?}"))),
+            (from, to) => {
+                return Err(unsupported(
+                    "f32 or integers of 8 bits",
+                    format!("{from:?} to {to:?}"),
+                ));
+            }
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ mod tail;
 
 use std::collections::HashMap;
 
-use limbic_engine::step::{Copy, Fill, Step};
 use limbic_engine::Span;
+use limbic_engine::step::{Copy, Fill, Step};
 use limbic_graph::op::Padding;
 use limbic_graph::{Error, ErrorKind, Graph, Node, NodeId, Op, Result, Rounding, Tensor, ValueId};
 
@@ -44,7 +44,11 @@ pub(crate) fn lower(graph: &Graph) -> Result<Lowered> {
         match lowering.lower_node(n) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Unsupported => {
-                let place = if e.place().is_empty() { String::new() } else { format!("{}: ", e.place()) };
+                let place = if e.place().is_empty() {
+                    String::new()
+                } else {
+                    format!("{}: ", e.place())
+                };
                 missing.push(format!(
                     "{} (node {}: {place}expected {}, found {})",
                     op_name(&node.op),
@@ -215,10 +219,14 @@ impl<'g> Lowering<'g> {
         if let Some(placed) = &self.placed[id.0] {
             return Ok(placed.clone());
         }
-        let tensor = self
-            .graph
-            .constant(id)
-            .ok_or_else(|| Error::new(ErrorKind::Order, "", "an input made before", &self.graph.value(id).name))?;
+        let tensor = self.graph.constant(id).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Order,
+                "",
+                "an input made before",
+                &self.graph.value(id).name,
+            )
+        })?;
         let placed = self.load(tensor)?;
         self.placed[id.0] = Some(placed.clone());
         Ok(placed)
@@ -264,7 +272,9 @@ impl<'g> Lowering<'g> {
 
     fn is_convolved(&self, id: ValueId) -> bool {
         let readers = self.consumers.get(&id).map(Vec::as_slice).unwrap_or_default();
-        readers.iter().any(|n| matches!(self.graph.nodes[n.0].op, Op::Conv(_)))
+        readers
+            .iter()
+            .any(|n| matches!(self.graph.nodes[n.0].op, Op::Conv(_)))
     }
 
     fn fill_border(&mut self, placed: &Placed) -> Result<()> {
@@ -308,7 +318,9 @@ impl<'g> Lowering<'g> {
             let value = self.graph.value(id);
             "input".clone_into(&mut self.name);
             let dims = self.shape(id)?;
-            let kind = self.kind(id).map_err(|e| e.within(format!("input {}", value.name)))?;
+            let kind = self
+                .kind(id)
+                .map_err(|e| e.within(format!("input {}", value.name)))?;
             let mut placed = self.row_major(kind, &dims);
             buffers.push(placed.buffer);
             if value.ty.dtype == limbic_graph::Dtype::I8 && matches!(kind, Kind::U8(_)) {
@@ -330,12 +342,25 @@ impl<'g> Lowering<'g> {
                 (Some(placed), _) => placed.clone(),
                 (None, Some(tensor)) => self.load(tensor)?,
                 (None, None) => {
-                    return Err(Error::new(ErrorKind::Order, "outputs", "values that a node makes", &value.name));
+                    return Err(Error::new(
+                        ErrorKind::Order,
+                        "outputs",
+                        "values that a node makes",
+                        &value.name,
+                    ));
                 }
             };
             let flipped = value.ty.dtype == limbic_graph::Dtype::I8 && matches!(placed.kind, Kind::U8(_));
-            let made = self.steps.iter().any(|(step, _)| step.output().offset as usize == placed.buffer);
-            if flipped || !made || placed.start != 0 || !placed.is_row_major() || buffers.contains(&placed.buffer) {
+            let made = self
+                .steps
+                .iter()
+                .any(|(step, _)| step.output().offset as usize == placed.buffer);
+            if flipped
+                || !made
+                || placed.start != 0
+                || !placed.is_row_major()
+                || buffers.contains(&placed.buffer)
+            {
                 let to = self.row_major(placed.kind, &placed.dims);
                 self.copy(&placed, &to, if flipped { 0x80 } else { 0 })?;
                 buffers.push(to.buffer);

@@ -23,7 +23,10 @@ impl Lowering<'_> {
         let (id, output) = (self.input_id(node, n)?, self.output_id(node)?);
         let (from, to) = (&self.graph.value(id).ty, &self.graph.value(output).ty);
         if from.quantization != to.quantization {
-            return Err(unsupported("an output quantized as the input", "another quantization"));
+            return Err(unsupported(
+                "an output quantized as the input",
+                "another quantization",
+            ));
         }
         self.operand(node, n)
     }
@@ -76,7 +79,11 @@ impl Lowering<'_> {
         let input = self.moved(node, 0)?;
         let output = self.output_id(node)?;
         let dims = self.shape(output)?;
-        let numbers = |n: usize| self.constant(node, n)?.map(limbic_graph::Tensor::to_i64).transpose();
+        let numbers = |n: usize| {
+            self.constant(node, n)?
+                .map(limbic_graph::Tensor::to_i64)
+                .transpose()
+        };
         let starts = numbers(1)?.ok_or_else(|| unsupported("constant starts", "none"))?;
         let axes = numbers(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = numbers(4)?.unwrap_or_else(|| vec![1; starts.len()]);
@@ -124,7 +131,9 @@ impl Lowering<'_> {
         let dims = self.shape(output)?;
         let placed = self.row_major(Kind::F32, &dims);
         let rows = table.shape()[0];
-        let blob = self.pack.add(elements.iter().flat_map(|x| x.to_le_bytes()).collect())?;
+        let blob = self
+            .pack
+            .add(elements.iter().flat_map(|x| x.to_le_bytes()).collect())?;
         if indices.start != 0 {
             return Err(unsupported("indices at the front of their buffer", indices.start));
         }

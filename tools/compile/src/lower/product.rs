@@ -33,7 +33,11 @@ fn permuted<T: Copy>(elements: &[T], shape: &[usize], order: &[usize]) -> Vec<T>
     let mut place = vec![0usize; order.len()];
     let mut found = Vec::with_capacity(elements.len());
     for _ in 0..elements.len() {
-        let at: usize = order.iter().zip(&place).map(|(&axis, &p)| strides[axis] * p).sum();
+        let at: usize = order
+            .iter()
+            .zip(&place)
+            .map(|(&axis, &p)| strides[axis] * p)
+            .sum();
         found.extend(elements.get(at));
         for n in (0..order.len()).rev() {
             place[n] += 1;
@@ -77,7 +81,10 @@ impl Numbers {
             }
             (x, quantization) => Err(unsupported(
                 "weights of the input's kind: all f32, or all 8-bit integers",
-                format!("{x:?} to {y:?} with weights {:?} {quantization:?}", weights.dtype()),
+                format!(
+                    "{x:?} to {y:?} with weights {:?} {quantization:?}",
+                    weights.dtype()
+                ),
             )),
         }
     }
@@ -95,9 +102,9 @@ impl Numbers {
         };
         let own: Vec<f32> = match quantization {
             Quantization::PerTensor { scale, .. } => vec![*scale; count],
-            Quantization::PerAxis { axis: along, scales, .. } if *along == axis && scales.len() == count => {
-                scales.clone()
-            }
+            Quantization::PerAxis {
+                axis: along, scales, ..
+            } if *along == axis && scales.len() == count => scales.clone(),
             _ => return Err(unsupported("one scale, or one an output", "other scales")),
         };
         let given: Vec<i64> = match bias {
@@ -119,9 +126,12 @@ impl Numbers {
             }
             bias.push(i32::try_from(folded).unwrap_or_default());
         }
-        let scale = own.iter().map(|&own| match y {
-            Kind::U8(output) => input.scale * own / output.scale,
-            Kind::F32 | Kind::Plain(_) => input.scale * own,
+        let scale = own.iter().map(|&own| {
+            let product = f64::from(input.scale) * f64::from(own);
+            match y {
+                Kind::U8(output) => (product / f64::from(output.scale)) as f32,
+                Kind::F32 | Kind::Plain(_) => product as f32,
+            }
         });
         Ok(Self::Integer {
             weights,
@@ -143,7 +153,9 @@ impl Numbers {
 fn symmetric<'a>(weights: &'a Tensor, quantization: &Quantization) -> Result<(Vec<i8>, &'a [usize])> {
     let zeros = match quantization {
         Quantization::PerTensor { zero_point, .. } => vec![*zero_point],
-        Quantization::PerAxis { zero_points, .. } | Quantization::Blocks { zero_points, .. } => zero_points.clone(),
+        Quantization::PerAxis { zero_points, .. } | Quantization::Blocks { zero_points, .. } => {
+            zero_points.clone()
+        }
     };
     let zero = match weights.dtype() {
         Dtype::I8 => 0,
@@ -151,7 +163,10 @@ fn symmetric<'a>(weights: &'a Tensor, quantization: &Quantization) -> Result<(Ve
         other => return Err(unsupported("weights of 8 bits", other)),
     };
     if zeros.iter().any(|&z| z != zero) {
-        return Err(unsupported(format!("weights with zero point {zero}"), format!("{zeros:?}")));
+        return Err(unsupported(
+            format!("weights with zero point {zero}"),
+            format!("{zeros:?}"),
+        ));
     }
     let shifted = weights.to_i64()?.into_iter().map(|w| (w - i64::from(zero)) as i8);
     Ok((shifted.collect(), weights.shape()))
@@ -217,7 +232,10 @@ impl Lowering<'_> {
     fn weights<T>(&mut self, product: &Product<'_, T>, numbers: &Numbers) -> Result<(Blob, usize)> {
         let [rows, columns, channels] = product.kernel;
         let each = rows * columns * channels;
-        let (from, to) = (product.first_output * each, (product.first_output + product.outputs) * each);
+        let (from, to) = (
+            product.first_output * each,
+            (product.first_output + product.outputs) * each,
+        );
         macro_rules! packed {
             ($elements:expr, $size:literal) => {{
                 let kernel = Kernel {
@@ -240,13 +258,24 @@ impl Lowering<'_> {
     }
 
     /// The step of a product and its tail.
-    pub(super) fn product<T: Fn(usize) -> Result<Taps>>(&mut self, tail: &Tail, product: Product<'_, T>) -> Result<()> {
+    pub(super) fn product<T: Fn(usize) -> Result<Taps>>(
+        &mut self,
+        tail: &Tail,
+        product: Product<'_, T>,
+    ) -> Result<()> {
         let (input, output) = (&product.input, product.output);
         let (weights, groups, tables, matrix, matrix_image, arithmetic) = match product.source {
             Source::Constant(numbers) => {
                 let (weights, groups) = self.weights(&product, numbers)?;
                 let tables = self.tables(numbers, product.first_output, product.outputs)?;
-                (weights, groups, tables, Span::default(), 0, numbers.arithmetic(output.kind))
+                (
+                    weights,
+                    groups,
+                    tables,
+                    Span::default(),
+                    0,
+                    numbers.arithmetic(output.kind),
+                )
             }
             Source::Packed(span, image) => {
                 let groups = product.kernel[2];
@@ -350,7 +379,11 @@ impl Lowering<'_> {
     fn dense(&mut self, node: &Node, weights: &Tensor, bias: Option<&Tensor>, outputs: usize) -> Result<()> {
         let input = self.operand(node, 0)?;
         let mut value = self.output_id(node)?;
-        let joined = if bias.is_none() { self.bias_behind(value)? } else { None };
+        let joined = if bias.is_none() {
+            self.bias_behind(value)?
+        } else {
+            None
+        };
         let bias = match &joined {
             Some((bias, next)) => {
                 value = *next;
@@ -419,7 +452,8 @@ impl Lowering<'_> {
             let Some(tensor) = self.graph.constant(id) else {
                 continue;
             };
-            let row = tensor.shape().last().copied() == dims.last().copied() && Some(&tensor.len()) == dims.last();
+            let row =
+                tensor.shape().last().copied() == dims.last().copied() && Some(&tensor.len()) == dims.last();
             if row && tensor.dtype() == Dtype::F32 && self.shape(next)? == dims {
                 self.fused[n] = true;
                 return Ok(Some((tensor.reshaped(&[tensor.len()])?, next)));
@@ -433,11 +467,16 @@ impl Lowering<'_> {
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
         let value = self.output_id(node)?;
         if (a.kind, b.kind, self.kind(value)?) != (Kind::F32, Kind::F32, Kind::F32) {
-            return Err(unsupported("f32 matrices", format!("{:?} and {:?}", a.kind, b.kind)));
+            return Err(unsupported(
+                "f32 matrices",
+                format!("{:?} and {:?}", a.kind, b.kind),
+            ));
         }
         let [outer_a, outer_b] = [&a, &b].map(|m| m.dims[..m.dims.len() - 2].to_vec());
         let images: usize = outer_a.iter().product();
-        if images != outer_b.iter().product::<usize>() || images != self.shape(value)?[..].iter().rev().skip(2).product() {
+        if images != outer_b.iter().product::<usize>()
+            || images != self.shape(value)?[..].iter().rev().skip(2).product()
+        {
             return Err(unsupported(
                 "as many matrices on both sides",
                 format!("{:?} and {:?}", a.dims, b.dims),

@@ -16,7 +16,10 @@ impl Lowering<'_> {
         match input.kind {
             Kind::F32 => Ok(input),
             Kind::U8(_) => self.dequantized(&input, None),
-            Kind::Plain(_) => Err(unsupported("f32 or 8-bit integers with a scale", "other elements")),
+            Kind::Plain(_) => Err(unsupported(
+                "f32 or 8-bit integers with a scale",
+                "other elements",
+            )),
         }
     }
 
@@ -29,12 +32,18 @@ impl Lowering<'_> {
             op::Reduce::L2 => Reduction::L2,
             other => return Err(unsupported("a reduction with a kernel", format!("{other:?}"))),
         };
-        let input = self.real(node)?;
+        let operand = self.operand(node, 0)?;
         let output = self.output_id(node)?;
-        let rank = input.dims.len();
+        let rank = operand.dims.len();
         let axes = match (&node.op, self.constant(node, 1)?) {
             (_, Some(axes)) if !axes.is_empty() => axes.to_i64()?,
-            (Op::Reduce { noop_with_empty_axes: true, .. }, _) => {
+            (
+                Op::Reduce {
+                    noop_with_empty_axes: true,
+                    ..
+                },
+                _,
+            ) => {
                 return Err(unsupported("axes", "none"));
             }
             _ => (0..rank as i64).collect(),
@@ -43,6 +52,15 @@ impl Lowering<'_> {
             .into_iter()
             .map(|axis| axis_of(axis, rank))
             .collect::<Result<Vec<usize>>>()?;
+        let spatial = matches!(rank, 3 | 4) && axes.iter().all(|&axis| axis > 1) && operand.strides[1] == 1;
+        let same = matches!(
+            (operand.kind, self.kind(output)?),
+            (Kind::F32, Kind::F32) | (Kind::U8(_), Kind::U8(_))
+        );
+        if function == Reduction::Mean && spatial && same {
+            return self.mean_of_pixels(operand, &axes, output);
+        }
+        let input = self.real(node)?;
         let (inner, outer): (Vec<usize>, Vec<usize>) = (0..rank).partition(|axis| axes.contains(axis));
         let pick = |axes: &[usize], from: &[usize]| -> Vec<usize> { axes.iter().map(|&a| from[a]).collect() };
         let dims = self.shape(output)?;
@@ -100,7 +118,10 @@ impl Lowering<'_> {
         let length: usize = input.dims[first..].iter().product();
         let mut flat = input.dims[..first].to_vec();
         flat.push(length);
-        let input = match input.reshape(&flat).filter(|view| view.strides[first] == 1 || length == 1) {
+        let input = match input
+            .reshape(&flat)
+            .filter(|view| view.strides[first] == 1 || length == 1)
+        {
             Some(view) => view,
             None => {
                 let to = self.row_major(Kind::F32, &input.dims);
@@ -113,14 +134,25 @@ impl Lowering<'_> {
                 return Ok(crate::place::NONE);
             };
             if tensor.len() != length {
-                return Err(unsupported(format!("{length} numbers"), format!("{:?}", tensor.shape())));
+                return Err(unsupported(
+                    format!("{length} numbers"),
+                    format!("{:?}", tensor.shape()),
+                ));
             }
-            self.pack
-                .add(tensor.elements::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect())
+            self.pack.add(
+                tensor
+                    .elements::<f32>()?
+                    .iter()
+                    .flat_map(|x| x.to_le_bytes())
+                    .collect(),
+            )
         };
         let (scale, bias) = (table(1)?, table(2)?);
         let placed = self.row_major(Kind::F32, &flat);
-        let found = loops(&flat[..first], [&input.strides[..first], &placed.strides[..first]])?;
+        let found = loops(
+            &flat[..first],
+            [&input.strides[..first], &placed.strides[..first]],
+        )?;
         self.step(Normalize {
             epsilon,
             centre: u32::from(centre),

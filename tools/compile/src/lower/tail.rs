@@ -125,7 +125,10 @@ impl Lowering<'_> {
             // A limit between two integers gives a number that is rounded anew.
             Kind::U8(affine) => {
                 let at = |x: f32| x / affine.scale;
-                if [low, high].iter().any(|x| x.is_finite() && at(*x) != at(*x).round_ties_even()) {
+                if [low, high]
+                    .iter()
+                    .any(|x| x.is_finite() && at(*x) != at(*x).round_ties_even())
+                {
                     return Ok(false);
                 }
                 (at(low), at(high))
@@ -154,10 +157,15 @@ impl Lowering<'_> {
         let Some(placed) = self.placed[other.0].clone() else {
             return Ok(false);
         };
-        if tail.residual.is_some() || placed.dims != self.shape(tail.value)? || placed.dims != self.shape(next)? {
+        if tail.residual.is_some()
+            || placed.dims != self.shape(tail.value)?
+            || placed.dims != self.shape(next)?
+        {
             return Ok(false);
         }
-        let dense = tail.view(&placed).is_ok_and(|view| view.dims[3] == 1 || view.strides[3] == 1);
+        let dense = tail
+            .view(&placed)
+            .is_ok_and(|view| view.dims[3] == 1 || view.strides[3] == 1);
         let (true, Ok(kind), Ok(next)) = (dense, self.kind(tail.value), self.kind(next)) else {
             return Ok(false);
         };

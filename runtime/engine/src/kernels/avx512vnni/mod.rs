@@ -2,6 +2,8 @@
 
 mod conv;
 mod depthwise;
+mod elementwise;
+mod pool;
 
 use super::{Tensors, scalar};
 use crate::span::Blob;
@@ -20,6 +22,13 @@ pub(crate) fn run<'a>(
             let constants = [&step.weights, &step.bias, &step.scale].map(constant);
             depthwise::run(step, tensors.get(&step.input), constants, output);
         }
+        Step::Pool(step) => pool::run(step, tensors.get(&step.input), output),
+        Step::Quantize(s) if elementwise::quantize(s, tensors.get(&s.input.span), output) => {}
+        Step::Dequantize(s) if elementwise::dequantize(s, tensors.get(&s.input.span), output) => {}
+        Step::Binary(s) if elementwise::binary(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {
+        }
+        Step::BinaryU8(s)
+            if elementwise::binary_u8(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {}
         _ => scalar::run(step, tensors, constant, output),
     }
 }

@@ -9,6 +9,7 @@ mod reduction;
 
 pub(crate) use conv::Operands;
 pub(crate) use depthwise::run as depthwise;
+pub(crate) use pool::{pixel as pool_pixel, window};
 
 use super::Tensors;
 use crate::span::Blob;

@@ -7,7 +7,7 @@ use crate::kernels::{floats, floats_mut};
 use crate::step::{Pool, PoolKind};
 
 /// Places of the input that a window meets along an axis, and how many of its elements lie in the padded input.
-fn window(step: &Pool, axis: usize, place: u32, inputs: u32) -> (Range<u32>, u32) {
+pub(crate) fn window(step: &Pool, axis: usize, place: u32, inputs: u32) -> (Range<u32>, u32) {
     let (kernel, dilation) = (step.kernel[axis], step.dilations[axis]);
     let first = i64::from(place * step.strides[axis]) - i64::from(step.before[axis]);
     // Elements before the input, and behind it.
@@ -23,48 +23,52 @@ fn window(step: &Pool, axis: usize, place: u32, inputs: u32) -> (Range<u32>, u32
 pub(crate) fn run(step: &Pool, input: &[u8], output: &mut [u8]) {
     step.halo.fill(output);
     for row in 0..step.extent.rows {
-        let (rows, padded_rows) = window(step, 0, row, step.input_rows);
         for column in 0..step.extent.columns {
-            let (columns, padded_columns) = window(step, 1, column, step.input_columns);
-            let count = if step.include_padding == 0 {
-                rows.len() as u64 * columns.len() as u64
-            } else {
-                u64::from(padded_rows) * u64::from(padded_columns)
-            };
-            for image in 0..step.extent.images {
-                let out = step.output_grid.at(image, row, column);
-                let places = || {
-                    let columns = columns.clone();
-                    rows.clone().flat_map(move |y| {
-                        let y = row * step.strides[0] + y * step.dilations[0] - step.before[0];
-                        columns.clone().map(move |x| {
-                            let x = column * step.strides[1] + x * step.dilations[1] - step.before[1];
-                            step.input_grid.at(image, y, x)
-                        })
-                    })
-                };
-                for channel in 0..step.channels as usize {
-                    match step.kind {
-                        PoolKind::MaxU8 => {
-                            let greatest = places().map(|at| input[at + channel]).max();
-                            output[out + channel] = greatest.unwrap_or(0);
-                        }
-                        PoolKind::MaxF32 => {
-                            let values = places().map(|at| floats(input)[at / 4 + channel]);
-                            floats_mut(output)[out / 4 + channel] = values.fold(f32::NEG_INFINITY, f32::max);
-                        }
-                        PoolKind::MeanU8 => {
-                            let real = |q: u8| {
-                                (i32::from(q) - step.input_affine.zero) as f32 * step.input_affine.scale
-                            };
-                            let sum: f64 = places().map(|at| f64::from(real(input[at + channel]))).sum();
-                            output[out + channel] = quantized((mean(sum, count)) as f32, step);
-                        }
-                        PoolKind::MeanF32 => {
-                            let values = places().map(|at| f64::from(floats(input)[at / 4 + channel]));
-                            floats_mut(output)[out / 4 + channel] = mean(values.sum(), count) as f32;
-                        }
-                    }
+            pixel(step, input, output, [row, column]);
+        }
+    }
+}
+
+/// A pixel of all images.
+pub(crate) fn pixel(step: &Pool, input: &[u8], output: &mut [u8], [row, column]: [u32; 2]) {
+    let (rows, padded_rows) = window(step, 0, row, step.input_rows);
+    let (columns, padded_columns) = window(step, 1, column, step.input_columns);
+    let count = if step.include_padding == 0 {
+        rows.len() as u64 * columns.len() as u64
+    } else {
+        u64::from(padded_rows) * u64::from(padded_columns)
+    };
+    for image in 0..step.extent.images {
+        let out = step.output_grid.at(image, row, column);
+        let places = || {
+            let columns = columns.clone();
+            rows.clone().flat_map(move |y| {
+                let y = row * step.strides[0] + y * step.dilations[0] - step.before[0];
+                columns.clone().map(move |x| {
+                    let x = column * step.strides[1] + x * step.dilations[1] - step.before[1];
+                    step.input_grid.at(image, y, x)
+                })
+            })
+        };
+        for channel in 0..step.channels as usize {
+            match step.kind {
+                PoolKind::MaxU8 => {
+                    let greatest = places().map(|at| input[at + channel]).max();
+                    output[out + channel] = greatest.unwrap_or(0);
+                }
+                PoolKind::MaxF32 => {
+                    let values = places().map(|at| floats(input)[at / 4 + channel]);
+                    floats_mut(output)[out / 4 + channel] = values.fold(f32::NEG_INFINITY, f32::max);
+                }
+                PoolKind::MeanU8 => {
+                    let real =
+                        |q: u8| (i32::from(q) - step.input_affine.zero) as f32 * step.input_affine.scale;
+                    let sum: f64 = places().map(|at| f64::from(real(input[at + channel]))).sum();
+                    output[out + channel] = quantized((mean(sum, count)) as f32, step);
+                }
+                PoolKind::MeanF32 => {
+                    let values = places().map(|at| f64::from(floats(input)[at / 4 + channel]));
+                    floats_mut(output)[out / 4 + channel] = mean(values.sum(), count) as f32;
                 }
             }
         }
