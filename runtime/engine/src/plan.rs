@@ -348,7 +348,7 @@ impl<'a> Plan<'a> {
         let arena = u64::from(self.header.arena_bytes);
         let spans = [record.span, record.next];
         for span in &spans[..if record.role == Role::State { 2 } else { 1 }] {
-            let aligned = span.offset as usize % ARENA_ALIGNMENT == 0;
+            let aligned = (span.offset as usize).is_multiple_of(ARENA_ALIGNMENT);
             if bytes != Some(u64::from(span.bytes)) || span.end() > arena || !aligned {
                 return Err(Error::new(ErrorKind::Bounds, "port", index, arena, span.end()));
             }

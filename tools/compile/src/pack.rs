@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use limbic_engine::Blob;
-use limbic_engine::step::{BLOCK, GROUP_BYTES};
+use limbic_engine::step::{BLOCK, GROUP_BYTES, first_channel};
 use limbic_graph::Result;
 
 use crate::strides::number;
@@ -36,19 +36,24 @@ impl Pack {
         Ok(blob)
     }
 
-    /// Adds numbers for the channels of whole blocks, those that are not there `missing`.
-    pub fn add_f32(&mut self, numbers: &[f32], missing: f32) -> Result<Blob> {
-        let mut numbers = numbers.to_vec();
-        numbers.resize(numbers.len().next_multiple_of(BLOCK), missing);
-        self.add(numbers.iter().flat_map(|n| n.to_le_bytes()).collect())
+    /// Adds numbers for the channels of whole blocks, 0 where there is no channel.
+    pub fn add_f32(&mut self, numbers: &[f32]) -> Result<Blob> {
+        self.add(blocks(numbers).flat_map(f32::to_le_bytes).collect())
     }
 
     /// As [`Pack::add_f32`].
     pub fn add_i32(&mut self, numbers: &[i32]) -> Result<Blob> {
-        let mut numbers = numbers.to_vec();
-        numbers.resize(numbers.len().next_multiple_of(BLOCK), 0);
-        self.add(numbers.iter().flat_map(|n| n.to_le_bytes()).collect())
+        self.add(blocks(numbers).flat_map(i32::to_le_bytes).collect())
     }
+}
+
+/// Numbers of channels, block by block.
+fn blocks<T: Copy + Default>(numbers: &[T]) -> impl Iterator<Item = T> {
+    let channels = numbers.len();
+    (0..channels.div_ceil(BLOCK)).flat_map(move |block| {
+        let first = first_channel(block, channels);
+        (first..first + BLOCK).map(|channel| numbers.get(channel).copied().unwrap_or_default())
+    })
 }
 
 /// A matrix `[outputs][rows][columns][channels]` whose rows of taps lie in runs.
@@ -85,8 +90,18 @@ impl<T: Copy + Default> Kernel<'_, T> {
                     for place in (0..groups).map(|group| group * each) {
                         for lane in 0..BLOCK {
                             for element in place..place + each {
-                                let tap = run + element / self.pixel;
-                                let w = self.element(block * BLOCK + lane, row, tap, element % self.pixel);
+                                // A run of one tap does not reach its neighbour, however near that is.
+                                let (tap, channel) = if self.whole {
+                                    (element / self.pixel, element % self.pixel)
+                                } else {
+                                    (run, element)
+                                };
+                                let w = self.element(
+                                    first_channel(block, self.outputs) + lane,
+                                    row,
+                                    tap,
+                                    channel,
+                                );
                                 found.extend(bytes(w));
                             }
                         }

@@ -285,7 +285,7 @@ fn check_network(seed: u64, integers: bool, dims: &[usize], layers: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn int8_networks_give_the_interpreters_integers(

@@ -302,7 +302,11 @@ fn conv(g: &Geometry) -> (Case, Conv) {
         input_grid,
         taps,
         weights,
-        bias: if g.seed % 5 == 0 { Blob::default() } else { bias },
+        bias: if g.seed.is_multiple_of(5) {
+            Blob::default()
+        } else {
+            bias
+        },
         scale,
         epilogue: epilogue(100),
         tile_pixels: g.tile[0],

@@ -10,6 +10,21 @@ pub const GROUP_BYTES: usize = BLOCK * 4;
 /// Most pixels times blocks that a tile may have: as many accumulators are held at a time.
 pub const MAX_TILE: u32 = 24;
 
+/// First channel of a block.
+///
+/// Blocks are 16 channels long and the last one ends with the last channel, so that it may repeat channels of the one
+/// before; only below 16 channels a block has places without one.
+pub const fn first_channel(block: usize, channels: usize) -> usize {
+    let first = block * BLOCK;
+    if channels < BLOCK {
+        0
+    } else if first + BLOCK > channels {
+        channels - BLOCK
+    } else {
+        first
+    }
+}
+
 code! {
     /// Types that a product reads and writes.
     pub enum Arithmetic {
@@ -99,8 +114,8 @@ record! {
     /// A product of windows of a tensor with a packed matrix: convolution of any kernel, stride and dilation, dense
     /// layer, matrix product.
     ///
-    /// Weights are packed `[blocks][taps.depth()][16 outputs][4 bytes]`, four bytes being four `i8` or one `f32`;
-    /// outputs beyond `channels` have weights 0. Bias and scale have one entry an output of the blocks.
+    /// Weights are packed `[blocks][taps.depth()][16 outputs][4 bytes]`, four bytes being four `i8` or one `f32`; bias
+    /// and scale as `[blocks][16]`. [`first_channel`] says which outputs are in a block.
     pub struct Conv {
         /// Types.
         pub arithmetic: Arithmetic,
@@ -170,7 +185,8 @@ record! {
     /// A convolution of each channel alone.
     ///
     /// Weights are packed `[blocks][ceil(taps / 4)][16 channels][4 taps]` as `i8`, or `[blocks][taps][16]` as `f32`,
-    /// taps row by row and missing ones 0.
+    /// taps row by row and missing ones 0; bias and scale as `[blocks][16]`. [`first_channel`] says which channels are
+    /// in a block.
     pub struct Depthwise {
         /// Types.
         pub arithmetic: Arithmetic,

@@ -7,7 +7,9 @@ mod pool;
 mod spans;
 
 pub use check::Limits;
-pub use conv::{Arithmetic, BLOCK, Conv, Depthwise, Epilogue, GROUP_BYTES, MAX_TILE, Residual, Taps};
+pub use conv::{
+    Arithmetic, BLOCK, Conv, Depthwise, Epilogue, GROUP_BYTES, MAX_TILE, Residual, Taps, first_channel,
+};
 pub use plain::{
     AXES, Affine, Binary, BinaryU8, Copy, Dequantize, Fill, Function, Gather, Load, Normalize, Pack, Pair,
     Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,

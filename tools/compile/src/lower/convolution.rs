@@ -1,11 +1,13 @@
 //! Convolutions and pools.
 
-use limbic_engine::step::{Affine, Arithmetic, Depthwise, Pool, PoolKind, Taps};
+use limbic_engine::step::{Affine, Arithmetic, BLOCK, Depthwise, Pool, PoolKind, Taps, first_channel};
 use limbic_engine::{Extent, Grid, Halo};
 use limbic_graph::op::{self, Convolution};
 use limbic_graph::{Graph, Node, Op, Result, ValueId};
 
-use super::product::{Numbers, Product, Source};
+use super::numbers::Numbers;
+use super::product::{Product, Source};
+use super::tail::View;
 use super::{Lowering, paddings, unsupported};
 use crate::pack::Kernel;
 use crate::place::{Border, Kind, NONE, Placed};
@@ -163,13 +165,13 @@ impl Lowering<'_> {
             return self.depthwise(node, &w, &view, &numbers);
         }
         let out_channels = outputs / c.groups;
-        if c.groups > 1 && (channels * view.kind.size()) % 4 != 0 {
+        if c.groups > 1 && !(channels * view.kind.size()).is_multiple_of(4) {
             return Err(unsupported(
                 "groups of channels of a multiple of four bytes",
                 format!("{channels} channels a group"),
             ));
         }
-        let tail = self.tail(output)?;
+        let tail = self.follow(output, numbers.view(self.kind(output)?, View::Spatial))?;
         let placed = self.place_product(&tail)?;
         let pixel = view.strides[2];
         let size = view.kind.size();
@@ -227,7 +229,8 @@ impl Lowering<'_> {
                 let mut packed = Vec::new();
                 for block in 0..channels.div_ceil(16) {
                     for tap in 0..taps {
-                        for channel in block * 16..block * 16 + 16 {
+                        let first = first_channel(block, channels);
+                        for channel in first..first + BLOCK {
                             let w = weights.get(channel * taps + tap).filter(|_| channel < channels);
                             packed.extend(w.copied().unwrap_or(0.0).to_le_bytes());
                         }

@@ -1,9 +1,9 @@
 //! Functions of one or two elements, and changes of type.
 
-use limbic_engine::step::{self, BinaryU8, Dequantize, Function, Load, Pair, Quantize, Step, Table};
+use limbic_engine::step::{self, Affine, BinaryU8, Dequantize, Function, Load, Pair, Quantize, Step, Table};
 use limbic_graph::interpret::{Call, evaluate};
 use limbic_graph::op::{Binary, Unary};
-use limbic_graph::{Dtype, Node, Op, Result, Storage, Tensor, TensorType, ValueId};
+use limbic_graph::{Dtype, Node, Op, Quantization, Result, Storage, Tensor, TensorType, ValueId};
 
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
@@ -157,75 +157,88 @@ impl Lowering<'_> {
     pub(super) fn requantize(&mut self, node: &Node) -> Result<()> {
         let input = self.operand(node, 0)?;
         let output = self.output_id(node)?;
-        match (input.kind, self.kind(output)?) {
-            (Kind::F32, Kind::U8(affine)) => {
-                let placed = self.place_like(output, &input)?;
-                self.map(&input, &placed, |dims, input, output| {
-                    Quantize {
-                        affine,
+        if input.kind == self.kind(output)? {
+            self.placed[output.0] = Some(input);
+            return Ok(());
+        }
+        let placed = self.place_like(output, &input)?;
+        self.convert(&input, &placed)?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// Writes elements to another place of equal extents, in its type.
+    pub(super) fn convert(&mut self, from: &Placed, to: &Placed) -> Result<()> {
+        match (from.kind, to.kind) {
+            (a, b) if a == b => self.copy(from, to, 0),
+            (Kind::F32, Kind::U8(affine)) => self.map(from, to, |dims, input, output| {
+                Quantize {
+                    affine,
+                    dims,
+                    input,
+                    output,
+                }
+                .into()
+            }),
+            (Kind::U8(affine), Kind::F32) => self.map(from, to, |dims, input, output| {
+                Dequantize {
+                    affine,
+                    dims,
+                    input,
+                    output,
+                }
+                .into()
+            }),
+            (Kind::U8(a), Kind::U8(b)) => {
+                let ty = |affine: Affine| TensorType {
+                    quantization: Some(Quantization::PerTensor {
+                        scale: affine.scale,
+                        zero_point: affine.zero,
+                    }),
+                    ..TensorType::new(Dtype::U8, &[256])
+                };
+                let all = Tensor::new(&[256], (0..=255u8).collect::<Vec<u8>>())?
+                    .with_quantization(ty(a).quantization);
+                let answers = evaluate(Call {
+                    op: &Op::Requantize,
+                    inputs: &[Some(&all)],
+                    outputs: &[Some(&ty(b))],
+                    rounding: self.graph.rounding,
+                })?;
+                let answers = answers.first().ok_or_else(|| unsupported("an answer", "none"))?;
+                let table = self.pack.add(answers.elements::<u8>()?.to_vec())?;
+                self.map(from, to, |dims, input, output| {
+                    Table {
+                        table,
                         dims,
                         input,
                         output,
                     }
                     .into()
-                })?;
-                self.placed[output.0] = Some(placed);
+                })
             }
-            (Kind::U8(_), Kind::F32) => {
-                let placed = self.dequantized(&input, Some(output))?;
-                self.placed[output.0] = Some(placed);
-            }
-            (Kind::U8(from), Kind::U8(to)) if from == to => self.placed[output.0] = Some(input),
-            (Kind::U8(_), Kind::U8(_)) => return self.table(node, input, output),
-            (from, to) => {
-                return Err(unsupported(
-                    "f32 or integers of 8 bits",
-                    format!("{from:?} to {to:?}"),
-                ));
-            }
+            (a, b) => Err(unsupported(
+                "f32 or integers of 8 bits",
+                format!("{a:?} to {b:?}"),
+            )),
         }
-        Ok(())
     }
 
-    /// The real numbers that integers stand for, for a value or in a place of their own.
-    pub(super) fn dequantized(&mut self, input: &Placed, output: Option<ValueId>) -> Result<Placed> {
-        let Kind::U8(affine) = input.kind else {
-            return Ok(input.clone());
-        };
-        let placed = match output {
-            Some(output) => self.place_like(output, input)?,
-            None => self.row_major(Kind::F32, &input.dims),
-        };
-        self.map(input, &placed, |dims, input, output| {
-            Dequantize {
-                affine,
-                dims,
-                input,
-                output,
-            }
-            .into()
-        })?;
+    /// The real numbers that integers stand for, in a place of their own.
+    pub(super) fn dequantized(&mut self, input: &Placed) -> Result<Placed> {
+        let placed = self.row_major(Kind::F32, &input.dims);
+        self.convert(input, &placed)?;
         Ok(placed)
     }
 
     /// Quantizes what a step of `f32` made for a value.
     pub(super) fn quantized(&mut self, real: Placed, output: ValueId) -> Result<()> {
-        let placed = match self.kind(output)? {
-            Kind::U8(affine) => {
-                let placed = self.place_like(output, &real)?;
-                self.map(&real, &placed, |dims, input, output| {
-                    Quantize {
-                        affine,
-                        dims,
-                        input,
-                        output,
-                    }
-                    .into()
-                })?;
-                placed
-            }
-            _ => real,
-        };
+        let mut placed = real;
+        if placed.kind != self.kind(output)? {
+            let to = self.place_like(output, &placed)?;
+            self.convert(&placed, &to)?;
+            placed = to;
+        }
         self.placed[output.0] = Some(placed);
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod convolution;
 mod elementwise;
 mod movement;
+mod numbers;
 mod product;
 mod reduction;
 mod tail;

@@ -18,21 +18,20 @@ pub(super) fn axis_of(axis: i64, rank: usize) -> Result<usize> {
 }
 
 impl Lowering<'_> {
-    /// An input whose output keeps its quantization.
-    fn moved(&mut self, node: &Node, n: usize) -> Result<Placed> {
-        let (id, output) = (self.input_id(node, n)?, self.output_id(node)?);
-        let (from, to) = (&self.graph.value(id).ty, &self.graph.value(output).ty);
-        if from.quantization != to.quantization {
-            return Err(unsupported(
-                "an output quantized as the input",
-                "another quantization",
-            ));
+    /// The first input, in the output's type.
+    fn moved(&mut self, node: &Node) -> Result<Placed> {
+        let kind = self.kind(self.output_id(node)?)?;
+        let input = self.operand(node, 0)?;
+        if input.kind == kind {
+            return Ok(input);
         }
-        self.operand(node, n)
+        let to = self.row_major(kind, &input.dims);
+        self.convert(&input, &to)?;
+        Ok(to)
     }
 
     pub(super) fn reshape(&mut self, node: &Node) -> Result<()> {
-        let input = self.moved(node, 0)?;
+        let input = self.moved(node)?;
         let output = self.output_id(node)?;
         let dims = self.shape(output)?;
         let view = match input.reshape(&dims) {
@@ -49,7 +48,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn transpose(&mut self, node: &Node, order: &[usize]) -> Result<()> {
-        let input = self.moved(node, 0)?;
+        let input = self.moved(node)?;
         let output = self.output_id(node)?;
         self.placed[output.0] = Some(input.transpose(order));
         Ok(())
@@ -62,13 +61,13 @@ impl Lowering<'_> {
         let axis = axis_of(axis, placed.dims.len())?;
         let mut at = 0;
         for n in 0..node.inputs.len() {
-            let input = self.moved(node, n)?;
+            let input = self.operand(node, n)?;
             let part = Placed {
                 start: placed.start + at * placed.strides[axis],
                 dims: input.dims.clone(),
                 ..placed.clone()
             };
-            self.copy(&input, &part, 0)?;
+            self.convert(&input, &part)?;
             at += input.dims[axis];
         }
         self.placed[output.0] = Some(placed);
@@ -76,7 +75,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn slice(&mut self, node: &Node) -> Result<()> {
-        let input = self.moved(node, 0)?;
+        let input = self.moved(node)?;
         let output = self.output_id(node)?;
         let dims = self.shape(output)?;
         let numbers = |n: usize| {

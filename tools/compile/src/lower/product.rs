@@ -2,175 +2,16 @@
 
 use limbic_engine::step::{Arithmetic, Conv, Pack, Taps};
 use limbic_engine::{Blob, Halo, Span};
-use limbic_graph::{Dtype, Node, Op, Quantization, Result, Tensor, ValueId};
+use limbic_graph::{Dtype, Node, Op, Result, Tensor, ValueId};
 
 use super::convolution::{extent, grid};
-use super::tail::Tail;
+use super::numbers::Numbers;
+use super::tail::{Tail, View, matrix};
 use super::{Lowering, unsupported};
 use crate::pack::Kernel;
 use crate::place::{Kind, NONE, Placed};
-use crate::strides::{number, row_major};
+use crate::strides::number;
 use crate::tile;
-
-/// Constant weights `[outputs][taps][channels]` with what belongs to each output.
-#[derive(Debug)]
-pub(super) enum Numbers {
-    Float {
-        weights: Vec<f32>,
-        bias: Option<Vec<f32>>,
-    },
-    /// The zero point of the input is in the bias.
-    Integer {
-        weights: Vec<i8>,
-        bias: Vec<i32>,
-        scale: Vec<f32>,
-    },
-}
-
-/// Elements with axes in another order.
-fn permuted<T: Copy>(elements: &[T], shape: &[usize], order: &[usize]) -> Vec<T> {
-    let strides = row_major(shape);
-    let mut place = vec![0usize; order.len()];
-    let mut found = Vec::with_capacity(elements.len());
-    for _ in 0..elements.len() {
-        let at: usize = order
-            .iter()
-            .zip(&place)
-            .map(|(&axis, &p)| strides[axis] * p)
-            .sum();
-        found.extend(elements.get(at));
-        for n in (0..order.len()).rev() {
-            place[n] += 1;
-            if place[n] < shape[order[n]] {
-                break;
-            }
-            place[n] = 0;
-        }
-    }
-    found
-}
-
-impl Numbers {
-    /// Of weights whose axis `outputs` counts outputs and whose axis behind the other of the first two comes last.
-    pub fn new(x: Kind, y: Kind, weights: &Tensor, bias: Option<&Tensor>, outputs: usize) -> Result<Self> {
-        let rank = weights.rank();
-        let mut order = vec![outputs];
-        order.extend(2..rank);
-        order.push(1 - outputs);
-        let count = weights.shape()[outputs];
-        if bias.is_some_and(|bias| bias.len() != count && bias.len() != 1) {
-            return Err(unsupported(
-                format!("a bias of {count}"),
-                format!("{:?}", bias.map(Tensor::shape)),
-            ));
-        }
-        match (x, &weights.quantization) {
-            (Kind::F32, None) if y == Kind::F32 => Ok(Self::Float {
-                weights: permuted(weights.elements::<f32>()?, weights.shape(), &order),
-                bias: bias
-                    .map(|bias| {
-                        let bias = bias.elements::<f32>()?;
-                        Ok((0..count).map(|n| bias[n % bias.len()]).collect())
-                    })
-                    .transpose()?,
-            }),
-            (Kind::U8(_), Some(quantization)) => {
-                let weights = symmetric(weights, quantization)?;
-                let weights = permuted(&weights.0, weights.1, &order);
-                Self::integer(x, y, weights, quantization, bias, (outputs, count))
-            }
-            (x, quantization) => Err(unsupported(
-                "weights of the input's kind: all f32, or all 8-bit integers",
-                format!(
-                    "{x:?} to {y:?} with weights {:?} {quantization:?}",
-                    weights.dtype()
-                ),
-            )),
-        }
-    }
-
-    fn integer(
-        x: Kind,
-        y: Kind,
-        weights: Vec<i8>,
-        quantization: &Quantization,
-        bias: Option<&Tensor>,
-        (axis, count): (usize, usize),
-    ) -> Result<Self> {
-        let Kind::U8(input) = x else {
-            return Err(unsupported("integers", format!("{x:?}")));
-        };
-        let own: Vec<f32> = match quantization {
-            Quantization::PerTensor { scale, .. } => vec![*scale; count],
-            Quantization::PerAxis {
-                axis: along, scales, ..
-            } if *along == axis && scales.len() == count => scales.clone(),
-            _ => return Err(unsupported("one scale, or one an output", "other scales")),
-        };
-        let given: Vec<i64> = match bias {
-            None => vec![0; count],
-            Some(bias) if bias.dtype() == Dtype::I32 => {
-                let bias = bias.to_i64()?;
-                (0..count).map(|n| bias[n % bias.len()]).collect()
-            }
-            Some(bias) => return Err(unsupported("an i32 bias", bias.dtype())),
-        };
-        let mut bias = Vec::with_capacity(count);
-        for (weights, given) in weights.chunks_exact(weights.len() / count.max(1)).zip(given) {
-            let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
-            let size: i64 = weights.iter().map(|&w| i64::from(w).abs()).sum();
-            let folded = given - i64::from(input.zero) * sum;
-            // Every partial sum fits if the greatest size does.
-            if folded.abs() + 255 * size > i64::from(i32::MAX) {
-                return Err(unsupported("sums of 32 bits", folded.abs() + 255 * size));
-            }
-            bias.push(i32::try_from(folded).unwrap_or_default());
-        }
-        let scale = own.iter().map(|&own| {
-            let product = f64::from(input.scale) * f64::from(own);
-            match y {
-                Kind::U8(output) => (product / f64::from(output.scale)) as f32,
-                Kind::F32 | Kind::Plain(_) => product as f32,
-            }
-        });
-        Ok(Self::Integer {
-            weights,
-            bias,
-            scale: scale.collect(),
-        })
-    }
-
-    pub fn arithmetic(&self, y: Kind) -> Arithmetic {
-        match (self, y) {
-            (Self::Float { .. }, _) => Arithmetic::F32,
-            (Self::Integer { .. }, Kind::U8(_)) => Arithmetic::U8ToU8,
-            (Self::Integer { .. }, _) => Arithmetic::U8ToF32,
-        }
-    }
-}
-
-/// Weights as `i8` with zero point 0, and their extents.
-fn symmetric<'a>(weights: &'a Tensor, quantization: &Quantization) -> Result<(Vec<i8>, &'a [usize])> {
-    let zeros = match quantization {
-        Quantization::PerTensor { zero_point, .. } => vec![*zero_point],
-        Quantization::PerAxis { zero_points, .. } | Quantization::Blocks { zero_points, .. } => {
-            zero_points.clone()
-        }
-    };
-    let zero = match weights.dtype() {
-        Dtype::I8 => 0,
-        Dtype::U8 => 128,
-        other => return Err(unsupported("weights of 8 bits", other)),
-    };
-    if zeros.iter().any(|&z| z != zero) {
-        return Err(unsupported(
-            format!("weights with zero point {zero}"),
-            format!("{zeros:?}"),
-        ));
-    }
-    let shifted = weights.to_i64()?.into_iter().map(|w| (w - i64::from(zero)) as i8);
-    Ok((shifted.collect(), weights.shape()))
-}
 
 /// Where the matrix of a product comes from.
 pub(super) enum Source<'a> {
@@ -219,11 +60,11 @@ impl Lowering<'_> {
         match numbers {
             Numbers::Float { bias: None, .. } => Ok((NONE, NONE)),
             Numbers::Float { bias: Some(bias), .. } => {
-                Ok((self.pack.add_f32(&bias[first..first + count], 0.0)?, NONE))
+                Ok((self.pack.add_f32(&bias[first..first + count])?, NONE))
             }
             Numbers::Integer { bias, scale, .. } => Ok((
                 self.pack.add_i32(&bias[first..first + count])?,
-                self.pack.add_f32(&scale[first..first + count], 0.0)?,
+                self.pack.add_f32(&scale[first..first + count])?,
             )),
         }
     }
@@ -379,7 +220,7 @@ impl Lowering<'_> {
     fn dense(&mut self, node: &Node, weights: &Tensor, bias: Option<&Tensor>, outputs: usize) -> Result<()> {
         let input = self.operand(node, 0)?;
         let mut value = self.output_id(node)?;
-        let joined = if bias.is_none() {
+        let joined = if bias.is_none() && input.kind == Kind::F32 {
             self.bias_behind(value)?
         } else {
             None
@@ -395,11 +236,11 @@ impl Lowering<'_> {
         let depth = weights.shape()[1 - outputs];
         let count = weights.shape()[outputs];
         let input = self.rows(input, depth)?;
-        let tail = self.follow(value, Some(super::tail::View::Matrix))?;
+        let tail = self.follow(value, numbers.view(self.kind(value)?, View::Matrix))?;
         let dims = self.shape(tail.value)?;
         let kind = self.kind(tail.value)?;
         let placed = self.row_major(kind, &dims);
-        let output_view = super::tail::matrix(&placed)?;
+        let output_view = matrix(&placed)?;
         let pixel = input.strides[2];
         let product = Product {
             input_steps: [input.strides[0], 0, pixel],
@@ -496,7 +337,7 @@ impl Lowering<'_> {
         };
         let each = depth * columns.div_ceil(16) * 64;
         let packed = self.row_major(Kind::Plain(1), &[images * each]);
-        let matrix = Self::exact(&packed)?;
+        let packed = Self::exact(&packed)?;
         let mut strides = [0; 6];
         for (to, from) in strides.iter_mut().zip(&b.strides) {
             *to = number(*from)?;
@@ -506,13 +347,13 @@ impl Lowering<'_> {
             depth: number(depth)?,
             columns: number(columns)?,
             input: b.strided(strides)?,
-            output: matrix,
+            output: packed,
         });
         let input = self.rows(a, depth)?;
-        let tail = self.follow(value, Some(super::tail::View::Matrix))?;
+        let tail = self.follow(value, Some(View::Matrix))?;
         let dims = self.shape(tail.value)?;
         let placed = self.row_major(Kind::F32, &dims);
-        let output_view = super::tail::matrix(&placed)?;
+        let output_view = matrix(&placed)?;
         let product = Product {
             input_steps: [input.strides[0], 0, input.strides[2]],
             input,
@@ -522,7 +363,7 @@ impl Lowering<'_> {
             whole: true,
             first_output: 0,
             outputs: columns,
-            source: Source::Packed(matrix, each),
+            source: Source::Packed(packed, each),
             output: &placed,
             output_view,
             halo: Halo::default(),
@@ -530,11 +371,6 @@ impl Lowering<'_> {
         self.product(&tail, product)?;
         self.placed[tail.value.0] = Some(placed);
         Ok(())
-    }
-
-    /// The tail of a product.
-    pub(super) fn tail(&mut self, value: ValueId) -> Result<Tail> {
-        self.follow(value, Some(super::tail::View::Spatial))
     }
 }
 

@@ -15,7 +15,7 @@ impl Lowering<'_> {
         let input = self.operand(node, 0)?;
         match input.kind {
             Kind::F32 => Ok(input),
-            Kind::U8(_) => self.dequantized(&input, None),
+            Kind::U8(_) => self.dequantized(&input),
             Kind::Plain(_) => Err(unsupported(
                 "f32 or 8-bit integers with a scale",
                 "other elements",

@@ -1,9 +1,14 @@
 //! Convolutions and matrix products: tiles of pixels by blocks of 16 channels, all sums in registers.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "constant bounds keep the sums in registers"
+)]
+
 use core::arch::x86_64::*;
 
 use crate::kernels::scalar::Operands;
-use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES};
+use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
 
 /// Most pixels of a tile.
 const MAX_PIXELS: usize = 12;
@@ -54,7 +59,7 @@ struct Job<'a> {
 }
 
 /// Sizes of tiles, in pixels, that there is code for.
-const SIZES: [usize; 7] = [1, 2, 3, 4, 6, 8, MAX_PIXELS];
+const SIZES: [usize; 8] = [1, 2, 3, 4, 6, 8, 9, MAX_PIXELS];
 
 /// Runs a convolution that was checked, on a processor with the instructions.
 pub(super) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
@@ -134,7 +139,7 @@ fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks:
     }
     sizes!(
         1 1, 1 2, 1 3, 1 4, 2 1, 2 2, 2 3, 2 4, 3 1, 3 2, 3 3, 3 4, 4 1, 4 2, 4 3, 4 4, 6 1, 6 2, 6 3, 6 4,
-        8 1, 8 2, 8 3, 12 1, 12 2,
+        8 1, 8 2, 8 3, 9 1, 9 2, 12 1, 12 2,
     );
 }
 
@@ -199,7 +204,11 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
         }
     }
     for n in 0..N {
-        let channels = (step.channels as usize - (block + n) * BLOCK).min(BLOCK);
+        let place = Channels {
+            table: (block + n) * GROUP_BYTES,
+            first: first_channel(block + n, step.channels as usize),
+            count: (step.channels as usize).min(BLOCK),
+        };
         let mut column = [_mm512_setzero_si512(); P];
         for p in 0..P {
             column[p] = sums[p][n];
@@ -207,36 +216,83 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
         // SAFETY: as for this function; the mask leaves out channels that are not there.
         unsafe {
             match step.arithmetic {
-                Arithmetic::F32 => store_f32(job, places, (block + n) * BLOCK, channels, column),
-                Arithmetic::U8ToF32 => store_scaled(job, places, (block + n) * BLOCK, channels, column),
-                Arithmetic::U8ToU8 => store_u8(job, places, (block + n) * BLOCK, channels, column),
+                Arithmetic::F32 => store_f32(job, places, &place, column),
+                Arithmetic::U8ToF32 => store_scaled(job, places, &place, column),
+                Arithmetic::U8ToU8 => store_u8(job, places, &place, column),
             }
         }
     }
 }
 
-/// Requantizes the sums of 16 channels from `first` on at `P` pixels.
+/// The channels of a block.
+struct Channels {
+    /// Bytes before its bias and scale.
+    table: usize,
+    first: usize,
+    count: usize,
+}
+
+impl Channels {
+    fn mask(&self) -> u16 {
+        (0xffff_u32 >> (BLOCK - self.count)) as u16
+    }
+}
+
+/// Stores the first `count` of 16 bytes.
+///
+/// A store under a mask of bytes takes many times as long as a few of fixed length.
+///
+/// # Safety
+/// The processor has the instructions; as many bytes may be written.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+pub(super) unsafe fn store_bytes(to: *mut u8, bytes: __m128i, count: usize) {
+    // SAFETY: each part lies inside the first `count` bytes.
+    unsafe {
+        if count == BLOCK {
+            _mm_storeu_si128(to.cast(), bytes);
+            return;
+        }
+        let (mut rest, mut to) = (bytes, to);
+        if count & 8 != 0 {
+            _mm_storel_epi64(to.cast(), rest);
+            rest = _mm_srli_si128::<8>(rest);
+            to = to.add(8);
+        }
+        let mut word = _mm_cvtsi128_si64(rest).cast_unsigned();
+        if count & 4 != 0 {
+            to.cast::<u32>().write_unaligned(word as u32);
+            word >>= 32;
+            to = to.add(4);
+        }
+        if count & 2 != 0 {
+            to.cast::<u16>().write_unaligned(word as u16);
+            word >>= 16;
+            to = to.add(2);
+        }
+        if count & 1 != 0 {
+            to.write(word as u8);
+        }
+    }
+}
+
+/// Requantizes the sums of a block at `P` pixels.
 ///
 /// # Safety
 /// As [`tile`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn store_u8<const P: usize>(
-    job: &Job<'_>,
-    places: &Places,
-    first: usize,
-    channels: usize,
-    sums: [__m512i; P],
-) {
+unsafe fn store_u8<const P: usize>(job: &Job<'_>, places: &Places, channels: &Channels, sums: [__m512i; P]) {
     const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     let step = job.step;
-    let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
+    let mask = channels.mask();
+    let first = channels.first;
     let (low, high) = (
         _mm512_set1_ps(step.epilogue.low),
         _mm512_set1_ps(step.epilogue.high),
     );
     // SAFETY: scale has an entry for each channel of the blocks.
-    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(first * 4).cast()) };
+    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(channels.table).cast()) };
     let plain = step.residual.other.is_empty();
     let zero = _mm512_set1_epi32(if plain {
         step.epilogue.zero_point
@@ -272,12 +328,7 @@ unsafe fn store_u8<const P: usize>(
         let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q), zero));
         // SAFETY: the channels under the mask lie in the output.
         unsafe {
-            let to = job.output.add(places.output[p] + first);
-            if channels == BLOCK {
-                _mm_storeu_si128(to.cast(), bytes);
-            } else {
-                _mm_mask_storeu_epi8(to.cast(), mask, bytes);
-            }
+            store_bytes(job.output.add(places.output[p] + first), bytes, channels.count);
         }
     }
 }
@@ -291,17 +342,17 @@ unsafe fn store_u8<const P: usize>(
 unsafe fn store_scaled<const P: usize>(
     job: &Job<'_>,
     places: &Places,
-    first: usize,
-    channels: usize,
+    channels: &Channels,
     sums: [__m512i; P],
 ) {
-    let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
+    let mask = channels.mask();
+    let first = channels.first;
     let (low, high) = (
         _mm512_set1_ps(job.step.epilogue.low),
         _mm512_set1_ps(job.step.epilogue.high),
     );
     // SAFETY: scale has an entry for each channel of the blocks.
-    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(first * 4).cast()) };
+    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(channels.table).cast()) };
     for p in 0..P {
         let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
         let y = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
@@ -316,14 +367,9 @@ unsafe fn store_scaled<const P: usize>(
 /// As [`tile`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn store_f32<const P: usize>(
-    job: &Job<'_>,
-    places: &Places,
-    first: usize,
-    channels: usize,
-    sums: [__m512i; P],
-) {
-    let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
+unsafe fn store_f32<const P: usize>(job: &Job<'_>, places: &Places, channels: &Channels, sums: [__m512i; P]) {
+    let mask = channels.mask();
+    let first = channels.first;
     let (low, high) = (
         _mm512_set1_ps(job.step.epilogue.low),
         _mm512_set1_ps(job.step.epilogue.high),

@@ -3,7 +3,9 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::scalar;
-use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES};
+use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES, first_channel};
+
+use super::conv::store_bytes;
 
 /// Most taps of a window that there is code for.
 const MAX_TAPS: usize = 64;
@@ -109,17 +111,19 @@ unsafe fn pixels_u8(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
         _mm512_set1_ps(step.epilogue.high),
     );
     let zero = _mm512_set1_epi32(step.epilogue.zero_point);
-    for first in (0..step.channels as usize).step_by(BLOCK) {
+    let all = step.channels as usize;
+    for block in 0..all.div_ceil(BLOCK) {
+        let first = first_channel(block, all);
         let mut sums = [_mm512_setzero_si512(); PIXELS];
         if !bias.is_empty() {
             // SAFETY: bias has an entry for each channel of the blocks.
-            sums = [unsafe { _mm512_loadu_si512(bias.as_ptr().add(first * 4).cast()) }; PIXELS];
+            sums = [unsafe { _mm512_loadu_si512(bias.as_ptr().add(block * GROUP_BYTES).cast()) }; PIXELS];
         }
         for group in 0..groups {
             // SAFETY: as for this function.
             unsafe {
-                let block = first / BLOCK * groups + group;
-                let w = _mm512_loadu_si512(weights.as_ptr().add(block * GROUP_BYTES).cast());
+                let group_of_block = block * groups + group;
+                let w = _mm512_loadu_si512(weights.as_ptr().add(group_of_block * GROUP_BYTES).cast());
                 for (sum, place) in sums.iter_mut().zip(places) {
                     let from = job.input.add(place.0 + first);
                     let tap = |n: usize| _mm_loadu_si128(from.add(job.offsets[group * 4 + n]).cast());
@@ -131,11 +135,11 @@ unsafe fn pixels_u8(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
                 }
             }
         }
-        let channels = (step.channels as usize - first).min(BLOCK);
+        let channels = all.min(BLOCK);
         let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
         // SAFETY: scale has an entry for each channel of the blocks; the channels under the mask lie in the output.
         unsafe {
-            let scale = _mm512_loadu_ps(scale.as_ptr().add(first * 4).cast());
+            let scale = _mm512_loadu_ps(scale.as_ptr().add(block * GROUP_BYTES).cast());
             for (sum, place) in sums.iter().zip(places) {
                 let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(*sum), scale);
                 let y = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
@@ -143,7 +147,7 @@ unsafe fn pixels_u8(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
                     _mm512_mask_storeu_ps(job.output.add(place.1 + first * 4).cast(), mask, y);
                 } else {
                     let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(y), zero));
-                    _mm_mask_storeu_epi8(job.output.add(place.1 + first).cast(), mask, bytes);
+                    store_bytes(job.output.add(place.1 + first), bytes, channels);
                 }
             }
         }
@@ -162,16 +166,18 @@ unsafe fn pixels_f32(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
         _mm512_set1_ps(step.epilogue.low),
         _mm512_set1_ps(step.epilogue.high),
     );
-    for first in (0..step.channels as usize).step_by(BLOCK) {
+    let all = step.channels as usize;
+    for block in 0..all.div_ceil(BLOCK) {
+        let first = first_channel(block, all);
         let mut sums = [_mm512_setzero_ps(); PIXELS];
         if !bias.is_empty() {
             // SAFETY: bias has an entry for each channel of the blocks.
-            sums = [unsafe { _mm512_loadu_ps(bias.as_ptr().add(first * 4).cast()) }; PIXELS];
+            sums = [unsafe { _mm512_loadu_ps(bias.as_ptr().add(block * GROUP_BYTES).cast()) }; PIXELS];
         }
         for tap in 0..job.taps {
             // SAFETY: as for this function.
             unsafe {
-                let row = first / BLOCK * job.taps + tap;
+                let row = block * job.taps + tap;
                 let w = _mm512_loadu_ps(weights.as_ptr().add(row * GROUP_BYTES).cast());
                 for (sum, place) in sums.iter_mut().zip(places) {
                     let x = _mm512_loadu_ps(job.input.add(place.0 + job.offsets[tap] + first * 4).cast());
@@ -179,7 +185,7 @@ unsafe fn pixels_f32(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
                 }
             }
         }
-        let channels = (step.channels as usize - first).min(BLOCK);
+        let channels = all.min(BLOCK);
         let mask = (0xffff_u32 >> (BLOCK - channels)) as u16;
         for (sum, place) in sums.iter().zip(places) {
             let y = _mm512_min_ps(_mm512_max_ps(*sum, low), high);

@@ -3,7 +3,7 @@
 use super::round;
 use crate::kernels::{Tensors, floats, integers};
 use crate::span::Blob;
-use crate::step::{Arithmetic, BLOCK, Conv, Epilogue, GROUP_BYTES, Residual};
+use crate::step::{Arithmetic, BLOCK, Conv, Epilogue, GROUP_BYTES, Residual, first_channel};
 
 /// What a convolution reads.
 pub(crate) struct Operands<'a> {
@@ -103,10 +103,10 @@ pub(crate) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
                 let other = step.residual.grid.at(image, row, column);
                 for block in 0..step.blocks() as usize {
                     let weights = &weights[block * block_bytes..][..block_bytes];
-                    let channels = (step.channels as usize - block * BLOCK).min(BLOCK);
-                    let first = block * BLOCK;
+                    let channels = (step.channels as usize).min(BLOCK);
                     let block = Block {
-                        first,
+                        table: block * BLOCK,
+                        first: first_channel(block, step.channels as usize),
                         channels,
                         at,
                         out,
@@ -126,6 +126,8 @@ pub(crate) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
 
 /// The channels of a block at a pixel.
 struct Block {
+    /// Place of its bias and scale.
+    table: usize,
     first: usize,
     channels: usize,
     at: usize,
@@ -135,11 +137,11 @@ struct Block {
 
 impl Block {
     fn write_u8(&self, step: &Conv, operands: &Operands<'_>, weights: &[u8], output: &mut [u8]) {
-        let scale = &floats(operands.scale)[self.first..][..BLOCK];
+        let scale = &floats(operands.scale)[self.table..][..BLOCK];
         let zeros = [0; BLOCK];
         let bias = match operands.bias {
             [] => &zeros,
-            bias => &integers(bias)[self.first..][..BLOCK],
+            bias => &integers(bias)[self.table..][..BLOCK],
         };
         let sums = sums_u8(step, self.at, operands.input, weights, bias);
         if step.arithmetic == Arithmetic::U8ToF32 {
@@ -171,7 +173,7 @@ impl Block {
         let zeros = [0.0; BLOCK];
         let bias = match operands.bias {
             [] => &zeros,
-            bias => &floats(bias)[self.first..][..BLOCK],
+            bias => &floats(bias)[self.table..][..BLOCK],
         };
         let sums = sums_f32(step, self.at, operands.input, weights, bias);
         let out = &mut crate::kernels::floats_mut(output)[self.out / 4 + self.first..][..self.channels];

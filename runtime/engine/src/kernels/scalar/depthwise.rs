@@ -2,7 +2,7 @@
 
 use super::conv::requantize;
 use crate::kernels::{floats, floats_mut, integers};
-use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES};
+use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES, first_channel};
 
 /// First bytes of the taps of a window, row by row.
 fn taps(step: &Depthwise, at: usize) -> impl Iterator<Item = usize> {
@@ -22,20 +22,21 @@ pub(crate) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
                 let at = step.input_grid.at(image, row, column);
                 let out = step.output_grid.at(image, row, column);
                 for channel in 0..step.channels as usize {
+                    let place = place(channel, step.channels as usize);
                     match step.arithmetic {
                         Arithmetic::F32 => {
-                            let y = value_f32(step, at, channel, floats(input), constants);
+                            let y = value_f32(step, at + channel * 4, place, floats(input), constants);
                             floats_mut(output)[out / 4 + channel] = y;
                         }
                         Arithmetic::U8ToF32 => {
-                            let (sum, scale) = sum_u8(step, at, channel, input, constants);
+                            let (sum, scale) = sum_u8(step, at + channel, place, input, constants);
                             let y = (sum as f32 * scale)
                                 .max(step.epilogue.low)
                                 .min(step.epilogue.high);
                             floats_mut(output)[out / 4 + channel] = y;
                         }
                         Arithmetic::U8ToU8 => {
-                            let (sum, scale) = sum_u8(step, at, channel, input, constants);
+                            let (sum, scale) = sum_u8(step, at + channel, place, input, constants);
                             let q = requantize(sum, scale, &step.epilogue) as i32;
                             output[out + channel] = (q + step.epilogue.zero_point) as u8;
                         }
@@ -46,33 +47,39 @@ pub(crate) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
     }
 }
 
-fn sum_u8(step: &Depthwise, at: usize, channel: usize, input: &[u8], constants: [&[u8]; 3]) -> (i32, f32) {
+/// Place of a channel in the tables: its block and its place in that.
+fn place(channel: usize, channels: usize) -> usize {
+    let block = channel / BLOCK;
+    block * BLOCK + channel - first_channel(block, channels)
+}
+
+fn sum_u8(step: &Depthwise, at: usize, place: usize, input: &[u8], constants: [&[u8]; 3]) -> (i32, f32) {
     let [weights, bias, scale] = constants;
     let groups = step.taps().unwrap_or(0).div_ceil(4) as usize;
-    let (block, lane) = (channel / BLOCK, channel % BLOCK);
+    let (block, lane) = (place / BLOCK, place % BLOCK);
     let weights = &weights[block * groups * GROUP_BYTES..][..groups * GROUP_BYTES];
     let mut sum = match bias {
         [] => 0,
-        bias => integers(bias)[channel],
+        bias => integers(bias)[place],
     };
     for (tap, from) in taps(step, at).enumerate() {
         let w = weights[tap / 4 * GROUP_BYTES + lane * 4 + tap % 4].cast_signed();
-        sum = sum.wrapping_add(i32::from(input[from + channel]) * i32::from(w));
+        sum = sum.wrapping_add(i32::from(input[from]) * i32::from(w));
     }
-    (sum, floats(scale)[channel])
+    (sum, floats(scale)[place])
 }
 
-fn value_f32(step: &Depthwise, at: usize, channel: usize, input: &[f32], constants: [&[u8]; 3]) -> f32 {
+fn value_f32(step: &Depthwise, at: usize, place: usize, input: &[f32], constants: [&[u8]; 3]) -> f32 {
     let [weights, bias, _] = constants;
     let count = step.taps().unwrap_or(0) as usize;
-    let (block, lane) = (channel / BLOCK, channel % BLOCK);
+    let (block, lane) = (place / BLOCK, place % BLOCK);
     let weights = &floats(weights)[block * count * BLOCK..][..count * BLOCK];
     let mut sum = match bias {
         [] => 0.0,
-        bias => floats(bias)[channel],
+        bias => floats(bias)[place],
     };
     for (tap, from) in taps(step, at).enumerate() {
-        sum += input[from / 4 + channel] * weights[tap * BLOCK + lane];
+        sum += input[from / 4] * weights[tap * BLOCK + lane];
     }
     sum.max(step.epilogue.low).min(step.epilogue.high)
 }

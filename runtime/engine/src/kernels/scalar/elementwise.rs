@@ -19,8 +19,8 @@ pub(crate) fn apply(function: Function, alpha: f32, beta: f32, x: f32) -> f32 {
             0.5 * x * (1.0 + libm::tanhf(inner))
         }
         Function::Swish => x * sigmoid(alpha * x),
-        Function::HardSwish => x * (x / 6.0 + 0.5).max(0.0).min(1.0),
-        Function::HardSigmoid => (alpha * x + beta).max(0.0).min(1.0),
+        Function::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Function::HardSigmoid => (alpha * x + beta).clamp(0.0, 1.0),
         Function::LeakyRelu => {
             if x < 0.0 {
                 alpha * x

@@ -1,7 +1,7 @@
 //! Copies, look-ups and packing.
 
 use crate::kernels::{floats, floats_mut, for_each_run};
-use crate::step::{BLOCK, Copy, Gather, Pack};
+use crate::step::{BLOCK, Copy, Gather, Pack, first_channel};
 
 fn copy_sized<const SIZE: usize>(step: &Copy, input: &[u8], output: &mut [u8]) {
     let flip = step.flip as u8;
@@ -60,12 +60,10 @@ pub(crate) fn pack(step: &Pack, input: &[u8], output: &mut [u8]) {
     let mut rows = output.chunks_exact_mut(BLOCK);
     for image in 0..step.images as usize {
         for block in 0..columns.div_ceil(BLOCK) {
-            let count = (columns - block * BLOCK).min(BLOCK);
+            let (first, count) = (first_channel(block, columns), columns.min(BLOCK));
             for (depth, row) in (0..step.depth as usize).zip(rows.by_ref()) {
-                let at = step.input.start as usize
-                    + image * image_step
-                    + depth * row_step
-                    + block * BLOCK * column_step;
+                let at =
+                    step.input.start as usize + image * image_step + depth * row_step + first * column_step;
                 for (column, y) in row.iter_mut().enumerate() {
                     *y = if column < count {
                         input[at + column * column_step]
