@@ -1,4 +1,5 @@
 //! Damaged plans: refused, or run inside their buffers.
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 mod engine;
 

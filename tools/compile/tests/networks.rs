@@ -1,4 +1,5 @@
 //! Random networks: the engine beside the interpreter, on every tier.
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 mod engine;
 

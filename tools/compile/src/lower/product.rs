@@ -316,7 +316,7 @@ impl Lowering<'_> {
         let [outer_a, outer_b] = [&a, &b].map(|m| m.dims[..m.dims.len() - 2].to_vec());
         let images: usize = outer_a.iter().product();
         if images != outer_b.iter().product::<usize>()
-            || images != self.shape(value)?[..].iter().rev().skip(2).product()
+            || images != self.shape(value)?[..].iter().rev().skip(2).product::<usize>()
         {
             return Err(unsupported(
                 "as many matrices on both sides",

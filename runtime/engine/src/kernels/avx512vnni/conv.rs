@@ -23,29 +23,69 @@ struct Places {
     other: [usize; MAX_PIXELS],
 }
 
-/// Pixels `first..first + count` of a step, image by image and row by row.
-fn places(step: &Conv, first: usize, count: usize) -> Places {
-    let mut found = Places::default();
-    let (rows, columns) = (step.extent.rows as usize, step.extent.columns as usize);
-    let mut column = first % columns;
-    let mut row = first / columns % rows;
-    let mut image = first / columns / rows;
-    for n in 0..count {
-        let [i, r, c] = [image as u32, row as u32, column as u32];
-        found.input[n] = step.input_grid.at(i, r, c);
-        found.output[n] = step.output_grid.at(i, r, c);
-        found.other[n] = step.residual.grid.at(i, r, c);
-        column += 1;
-        if column == columns {
-            column = 0;
-            row += 1;
-            if row == rows {
-                row = 0;
-                image += 1;
-            }
-        }
+/// A pixel of a step, and where it lies.
+struct Cursor<'a> {
+    step: &'a Conv,
+    image: u32,
+    row: u32,
+    column: u32,
+    input: usize,
+    output: usize,
+    other: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The pixel of a number, image by image and row by row.
+    fn new(step: &'a Conv, pixel: usize) -> Self {
+        let (rows, columns) = (step.extent.rows as usize, step.extent.columns as usize);
+        let mut found = Self {
+            step,
+            image: (pixel / columns / rows) as u32,
+            row: (pixel / columns % rows) as u32,
+            column: (pixel % columns) as u32,
+            input: 0,
+            output: 0,
+            other: 0,
+        };
+        found.locate();
+        found
     }
-    found
+
+    fn locate(&mut self) {
+        let step = self.step;
+        self.input = step.input_grid.at(self.image, self.row, self.column);
+        self.output = step.output_grid.at(self.image, self.row, self.column);
+        self.other = step.residual.grid.at(self.image, self.row, self.column);
+    }
+
+    fn advance(&mut self) {
+        self.column += 1;
+        if self.column < self.step.extent.columns {
+            self.input += self.step.input_grid.column as usize;
+            self.output += self.step.output_grid.column as usize;
+            self.other += self.step.residual.grid.column as usize;
+            return;
+        }
+        self.column = 0;
+        self.row += 1;
+        if self.row == self.step.extent.rows {
+            self.row = 0;
+            self.image += 1;
+        }
+        self.locate();
+    }
+
+    /// The next `count` pixels.
+    fn places(&mut self, count: usize) -> Places {
+        let mut found = Places::default();
+        for n in 0..count {
+            found.input[n] = self.input;
+            found.output[n] = self.output;
+            found.other[n] = self.other;
+            self.advance();
+        }
+        found
+    }
 }
 
 /// A step and its operands.
@@ -93,6 +133,7 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
     for from in (0..blocks).step_by(part) {
         let to = (from + part).min(blocks);
         let mut first = begin;
+        let mut cursor = Cursor::new(job.step, begin);
         while first < end {
             let rest = end - first;
             // The last tile may be smaller; one that is still too large begins earlier and makes some pixels twice.
@@ -101,7 +142,10 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
                 _ => size,
             };
             let start = first.min(end.saturating_sub(size)).max(begin);
-            let places = places(job.step, start, size);
+            if start != first {
+                cursor = Cursor::new(job.step, start);
+            }
+            let places = cursor.places(size);
             for block in (from..to).step_by(width) {
                 run_tile(job, &places, block, size, width.min(to - block));
             }
@@ -155,7 +199,52 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
     block: usize,
 ) {
     let step = job.step;
-    let taps = &step.taps;
+    // SAFETY: as for this function.
+    let sums = unsafe { sums::<P, N, FLOAT>(job, places, block) };
+    // Written out for each block: constant places keep the sums in registers.
+    macro_rules! store {
+        ($n:literal) => {
+            if $n < N {
+                let channels = Channels {
+                    table: (block + $n) * GROUP_BYTES,
+                    first: first_channel(block + $n, step.channels as usize),
+                    count: (step.channels as usize).min(BLOCK),
+                };
+                let mut column = [_mm512_setzero_si512(); P];
+                for p in 0..P {
+                    column[p] = sums[p][$n % N];
+                }
+                // SAFETY: as for this function; channels that are not there are left out.
+                unsafe {
+                    match step.arithmetic {
+                        Arithmetic::F32 => store_f32(job, places, &channels, column),
+                        Arithmetic::U8ToF32 => store_scaled(job, places, &channels, column),
+                        Arithmetic::U8ToU8 => store_u8(job, places, &channels, column),
+                    }
+                }
+            }
+        };
+    }
+    store!(0);
+    store!(1);
+    store!(2);
+    store!(3);
+}
+
+/// The sums of `P` pixels and `N` blocks.
+///
+/// They are never seen by reference here, so that they stay in registers.
+///
+/// # Safety
+/// As [`tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn sums<const P: usize, const N: usize, const FLOAT: bool>(
+    job: &Job<'_>,
+    places: &Places,
+    block: usize,
+) -> [[__m512i; N]; P] {
+    let taps = &job.step.taps;
     let mut sums = [[_mm512_setzero_si512(); N]; P];
     if !job.operands.bias.is_empty() {
         for n in 0..N {
@@ -163,8 +252,8 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
             let bias = unsafe {
                 _mm512_loadu_si512(job.operands.bias.as_ptr().add((block + n) * GROUP_BYTES).cast())
             };
-            for sums in &mut sums {
-                sums[n] = bias;
+            for p in 0..P {
+                sums[p][n] = bias;
             }
         }
     }
@@ -203,25 +292,7 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
             }
         }
     }
-    for n in 0..N {
-        let place = Channels {
-            table: (block + n) * GROUP_BYTES,
-            first: first_channel(block + n, step.channels as usize),
-            count: (step.channels as usize).min(BLOCK),
-        };
-        let mut column = [_mm512_setzero_si512(); P];
-        for p in 0..P {
-            column[p] = sums[p][n];
-        }
-        // SAFETY: as for this function; the mask leaves out channels that are not there.
-        unsafe {
-            match step.arithmetic {
-                Arithmetic::F32 => store_f32(job, places, &place, column),
-                Arithmetic::U8ToF32 => store_scaled(job, places, &place, column),
-                Arithmetic::U8ToU8 => store_u8(job, places, &place, column),
-            }
-        }
-    }
+    sums
 }
 
 /// The channels of a block.
@@ -299,36 +370,67 @@ unsafe fn store_u8<const P: usize>(job: &Job<'_>, places: &Places, channels: &Ch
     } else {
         step.residual.epilogue.zero_point
     });
+    let mut q = [_mm512_setzero_ps(); P];
     for p in 0..P {
         let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
-        let mut q = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
-        if !plain {
-            let residual = &step.residual;
-            q = _mm512_roundscale_ps::<NEAREST>(q);
+        q[p] = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
+    }
+    if !plain {
+        let residual = &step.residual;
+        let other_zero = _mm512_set1_epi32(residual.other_zero);
+        let (own_scale, other_scale) = (
+            _mm512_set1_ps(residual.scale),
+            _mm512_set1_ps(residual.other_scale),
+        );
+        for p in 0..P {
             // SAFETY: the channels under the mask lie in the second tensor.
             let other = unsafe {
                 let from = job.operands.other.as_ptr().add(places.other[p] + first);
-                _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from.cast()))
+                _mm512_cvtepu8_epi32(if channels.count == BLOCK {
+                    _mm_loadu_si128(from.cast())
+                } else {
+                    _mm_maskz_loadu_epi8(mask, from.cast())
+                })
             };
-            let other = _mm512_sub_epi32(other, _mm512_set1_epi32(residual.other_zero));
-            let other = _mm512_mul_ps(_mm512_cvtepi32_ps(other), _mm512_set1_ps(residual.other_scale));
-            let sum = _mm512_add_ps(_mm512_mul_ps(q, _mm512_set1_ps(residual.scale)), other);
-            let factor = _mm512_set1_ps(residual.factor);
-            let sum = if residual.divide == 0 {
-                _mm512_mul_ps(sum, factor)
-            } else {
-                _mm512_div_ps(sum, factor)
-            };
-            let (low, high) = (
-                _mm512_set1_ps(residual.epilogue.low),
-                _mm512_set1_ps(residual.epilogue.high),
+            let other = _mm512_mul_ps(
+                _mm512_cvtepi32_ps(_mm512_sub_epi32(other, other_zero)),
+                other_scale,
             );
-            q = _mm512_min_ps(_mm512_max_ps(sum, low), high);
+            let own = _mm512_mul_ps(_mm512_roundscale_ps::<NEAREST>(q[p]), own_scale);
+            q[p] = _mm512_add_ps(own, other);
         }
-        let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q), zero));
-        // SAFETY: the channels under the mask lie in the output.
-        unsafe {
-            store_bytes(job.output.add(places.output[p] + first), bytes, channels.count);
+        let factor = _mm512_set1_ps(residual.factor);
+        if residual.divide == 0 {
+            for p in 0..P {
+                q[p] = _mm512_mul_ps(q[p], factor);
+            }
+        } else {
+            for p in 0..P {
+                q[p] = _mm512_div_ps(q[p], factor);
+            }
+        }
+        let (low, high) = (
+            _mm512_set1_ps(residual.epilogue.low),
+            _mm512_set1_ps(residual.epilogue.high),
+        );
+        for p in 0..P {
+            q[p] = _mm512_min_ps(_mm512_max_ps(q[p], low), high);
+        }
+    }
+    let mut bytes = [_mm_setzero_si128(); P];
+    for p in 0..P {
+        bytes[p] = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q[p]), zero));
+    }
+    // SAFETY: as many channels lie in the output.
+    unsafe {
+        if channels.count == BLOCK {
+            for p in 0..P {
+                _mm_storeu_si128(job.output.add(places.output[p] + first).cast(), bytes[p]);
+            }
+        } else {
+            for p in 0..P {
+                store_bytes(job.output.add(places.output[p] + first), bytes[p], channels.count);
+            }
         }
     }
 }

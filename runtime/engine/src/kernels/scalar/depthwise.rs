@@ -47,9 +47,14 @@ pub(crate) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
     }
 }
 
-/// Place of a channel in the tables: its block and its place in that.
+/// Place of a channel in the tables: its block, the last of two that have it, and its place in that.
 fn place(channel: usize, channels: usize) -> usize {
-    let block = channel / BLOCK;
+    let last = channels.div_ceil(BLOCK) - 1;
+    let block = if channel >= first_channel(last, channels) {
+        last
+    } else {
+        channel / BLOCK
+    };
     block * BLOCK + channel - first_channel(block, channels)
 }
 
