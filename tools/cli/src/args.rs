@@ -41,6 +41,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Put a model folder into one bundle file.
     Pack(Pack),
+    /// Run ONNX operator cases through a backend and count those that pass.
+    Conformance(Conformance),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -224,4 +226,30 @@ pub struct Pack {
     /// Bundle file to write.
     #[arg(short, long, value_name = "FILE.limbic")]
     pub output: PathBuf,
+}
+
+/// `limbic conformance`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A case is a folder with model.onnx and test_data_set_N/{input,output}_M.pb, as the ONNX project \
+    publishes them.\nInputs that only say a shape or an attribute are bound as constants. Integers and truth values \
+    must be equal;\nfloats may differ by 1e-7 + 1e-3 of the expected number, f16 by 1e-3 + 2e-3, bf16 by 1e-2 + 1.6e-2.\n\
+    Exit code 1 if a case failed or broke off; unsupported cases are no failure."
+)]
+pub struct Conformance {
+    /// Zip archive or folder of cases.
+    #[arg(value_name = "CASES.zip|DIR")]
+    pub cases: PathBuf,
+
+    /// What runs them.
+    #[arg(long, value_name = "NAME", default_value = "interpreter")]
+    pub backend: String,
+
+    /// Run only cases whose name has this in it.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+
+    /// One JSON object a case, then one with the counts, instead of text.
+    #[arg(long)]
+    pub json: bool,
 }

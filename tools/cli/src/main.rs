@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Preprocess(args) => cmd::preprocess::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Pack(args) => cmd::pack::run(&args),
+        Command::Conformance(args) => cmd::conformance::run(&args),
         Command::Completions { shell } => cmd::completions::run(shell),
     };
     match outcome {

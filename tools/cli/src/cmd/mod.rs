@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod completions;
+pub mod conformance;
 pub mod demo;
 pub mod eval;
 pub mod infer;

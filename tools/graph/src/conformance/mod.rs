@@ -1,7 +1,7 @@
 //! Conformance: ONNX operator cases, run and compared.
 //!
 //! A case is a folder with `model.onnx` and `test_data_set_N/{input,output}_M.pb`, as the ONNX project publishes them.
-//! An input that only says a shape or an attribute ([`crate::onnx::shape_inputs`]) is bound as a constant before the
+//! An input that only says a shape or an attribute ([`crate::onnx::Input::shape_only`]) is bound as a constant before the
 //! model is run.
 
 mod cases;
@@ -42,17 +42,21 @@ pub struct CaseReport {
     pub outcome: Outcome,
 }
 
+/// Inputs bound by name.
+pub type Bound = HashMap<String, Tensor>;
+
 /// Something that runs models: a file, some of its inputs bound by name, the others in their order.
 pub trait System {
-    /// Outputs of the model, in their order.
+    /// Outputs of the model, in their order; `wanted` says types and extents to systems that fill buffers.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for what the system does not have.
     fn run(
         &mut self,
         model: &[u8],
-        bound: &HashMap<String, Tensor>,
+        bound: &Bound,
         inputs: &[Tensor],
+        wanted: &[Tensor],
     ) -> Result<Vec<Tensor>>;
 }
 
@@ -61,12 +65,7 @@ pub trait System {
 pub struct Interpreter;
 
 impl System for Interpreter {
-    fn run(
-        &mut self,
-        model: &[u8],
-        bound: &HashMap<String, Tensor>,
-        inputs: &[Tensor],
-    ) -> Result<Vec<Tensor>> {
+    fn run(&mut self, model: &[u8], bound: &Bound, inputs: &[Tensor], _: &[Tensor]) -> Result<Vec<Tensor>> {
         let graph = onnx::read_bound(model, None, bound)?;
         interpret::run(&graph, inputs)
     }
@@ -99,53 +98,39 @@ fn words(error: &Error) -> String {
 
 /// The largest difference over all data sets, if one is too large.
 fn judge(case: &Case, system: &mut dyn System, bound: &mut usize) -> Result<Option<Difference>> {
+    let malformed =
+        |expected: String, found: usize| Error::new(ErrorKind::Malformed, &case.name, expected, found);
     if case.sets.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Malformed,
-            &case.name,
-            "at least one data set",
-            "none",
-        ));
+        return Err(malformed("at least one data set".to_owned(), 0));
     }
-    let names = onnx::input_names(&case.model)?;
-    let shapes = onnx::shape_inputs(&case.model)?;
+    let interface = onnx::interface(&case.model)?;
     let mut worst: Option<Difference> = None;
     for set in &case.sets {
-        if set.inputs.len() > names.len() {
-            let expected = format!("at most {} inputs", names.len());
-            return Err(Error::new(
-                ErrorKind::Malformed,
-                &case.name,
-                expected,
-                set.inputs.len(),
-            ));
+        if set.inputs.len() > interface.inputs.len() || set.outputs.len() != interface.outputs.len() {
+            let expected = format!(
+                "{} inputs and {} outputs",
+                interface.inputs.len(),
+                interface.outputs.len()
+            );
+            return Err(malformed(expected, set.inputs.len() + set.outputs.len()));
         }
-        let tensors: Vec<Tensor> = match set.inputs.iter().map(|bytes| onnx::read_tensor(bytes)).collect() {
-            Ok(tensors) => tensors,
-            Err(e) => {
-                // Sequences and optionals are no tensors; the model says so with names.
-                onnx::read(&case.model, None)?;
-                return Err(e);
-            }
-        };
-        let mut constants = HashMap::new();
+        let mut constants = Bound::new();
         let mut inputs = Vec::new();
-        for (name, tensor) in names.iter().zip(tensors) {
-            if shapes.contains(name) {
-                constants.insert(name.clone(), tensor);
+        for (input, tensor) in interface.inputs.iter().zip(tensors(case, &set.inputs)?) {
+            if input.shape_only {
+                constants.insert(input.name.clone(), tensor);
             } else {
                 inputs.push(tensor);
             }
         }
         *bound = constants.len();
-        let found = system.run(&case.model, &constants, &inputs)?;
-        if found.len() != set.outputs.len() {
-            let expected = format!("{} outputs", set.outputs.len());
-            return Err(Error::new(ErrorKind::Shape, &case.name, expected, found.len()));
+        let wanted = tensors(case, &set.outputs)?;
+        let found = system.run(&case.model, &constants, &inputs, &wanted)?;
+        if found.len() != wanted.len() {
+            return Err(malformed(format!("{} outputs", wanted.len()), found.len()));
         }
-        for (n, (bytes, found)) in set.outputs.iter().zip(&found).enumerate() {
-            let expected = onnx::read_tensor(bytes)?;
-            if let Some(difference) = compare(&expected, found, n)
+        for (n, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
+            if let Some(difference) = compare(wanted, found, n)
                 && worst.as_ref().is_none_or(|w| difference.amount > w.amount)
             {
                 worst = Some(difference);
@@ -153,4 +138,14 @@ fn judge(case: &Case, system: &mut dyn System, bound: &mut usize) -> Result<Opti
         }
     }
     Ok(worst)
+}
+
+/// The tensors of a data set.
+fn tensors(case: &Case, files: &[Vec<u8>]) -> Result<Vec<Tensor>> {
+    let tensors: Result<_> = files.iter().map(|bytes| onnx::read_tensor(bytes)).collect();
+    if tensors.is_err() {
+        // Sequences and optionals are no tensors; the model says so with names.
+        onnx::read(&case.model, None)?;
+    }
+    tensors
 }

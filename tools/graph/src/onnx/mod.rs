@@ -13,6 +13,6 @@ mod versions;
 mod wire;
 
 pub use export::{WRITTEN_OPSET, write};
-pub use import::{MAX_EXTENT, input_names, read, read_bound};
+pub use import::{MAX_EXTENT, read, read_bound};
 pub use tensor::read_tensor;
-pub use uses::shape_inputs;
+pub use uses::{Input, Interface, interface, with_defaults};

@@ -38,13 +38,19 @@ trait Parse<'a>: Default {
     fn field(&mut self, number: u32, value: Wire<'a>, budget: &Budget) -> Result<()>;
 
     fn parse(bytes: &'a [u8], budget: &Budget) -> Result<Self> {
-        budget.item()?;
         let mut message = Self::default();
+        message.extend(bytes, budget)?;
+        Ok(message)
+    }
+
+    /// Joins the message with another part of it, as the format has it where a single message stands twice.
+    fn extend(&mut self, bytes: &'a [u8], budget: &Budget) -> Result<()> {
+        budget.item()?;
         let mut fields = Fields::new(bytes);
         while let Some((number, value)) = fields.next()? {
-            message.field(number, value, budget)?;
+            self.field(number, value, budget)?;
         }
-        Ok(message)
+        Ok(())
     }
 }
 
@@ -78,7 +84,10 @@ impl<'a> Parse<'a> for Model<'a> {
     fn field(&mut self, number: u32, value: Wire<'a>, budget: &Budget) -> Result<()> {
         match number {
             1 => self.ir_version = value.integer()?,
-            7 => self.graph = Some(parse(value, budget)?),
+            7 => self
+                .graph
+                .get_or_insert_default()
+                .extend(value.bytes()?, budget)?,
             8 => self.opsets.push(parse(value, budget)?),
             25 => self.functions.push(parse(value, budget)?),
             _ => {}

@@ -1,28 +1,78 @@
-//! Inputs of a model that only say a shape or an attribute.
+//! What a model takes and gives, without reading all of it into a graph.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use super::export;
 use super::proto::{GraphProto, Model};
+use super::wire::{Message, malformed};
 use crate::error::Result;
+use crate::tensor::Tensor;
 
-/// Names of the inputs of a model that its nodes read only where the standard has a shape or what was an attribute
-/// once: the shape of `Reshape`, the axes of a reduction, the `k` of `TopK`.
+/// Inputs and outputs of a model, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Those with a default value left out.
+    pub inputs: Vec<Input>,
+    /// Names of the outputs.
+    pub outputs: Vec<String>,
+}
+
+/// An input of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Whether nodes read it only where the standard has a shape or what was an attribute once: the shape of `Reshape`,
+    /// the axes of a reduction, the `k` of `TopK`.
+    pub shape_only: bool,
+}
+
+/// What a model takes and gives.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Malformed`] or [`crate::ErrorKind::Limit`] for a damaged file.
-pub fn shape_inputs(bytes: &[u8]) -> Result<Vec<String>> {
+pub fn interface(bytes: &[u8]) -> Result<Interface> {
     let model = Model::read(bytes)?;
-    let Some(graph) = &model.graph else {
-        return Ok(Vec::new());
-    };
-    let mut read_as_shape = BTreeSet::new();
-    let mut read_as_data = BTreeSet::new();
-    sort_uses(graph, &mut read_as_shape, &mut read_as_data);
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| malformed("a model with a graph", "none"))?;
+    let mut shape = BTreeSet::new();
+    let mut data = BTreeSet::new();
+    sort_uses(graph, &mut shape, &mut data);
+    let constants: BTreeSet<&str> = graph.initializers.iter().map(|t| t.name).collect();
     let names = graph.inputs.iter().map(|input| input.name);
-    Ok(names
-        .filter(|name| read_as_shape.contains(name) && !read_as_data.contains(name))
-        .map(str::to_owned)
-        .collect())
+    let inputs = names.filter(|name| !constants.contains(name)).map(|name| Input {
+        name: name.to_owned(),
+        shape_only: shape.contains(name) && !data.contains(name),
+    });
+    Ok(Interface {
+        inputs: inputs.collect(),
+        outputs: graph
+            .outputs
+            .iter()
+            .map(|output| output.name.to_owned())
+            .collect(),
+    })
+}
+
+/// The file with some of its inputs given default values, which makes them constants to most systems.
+///
+/// The format joins what a message has twice, so the constants stand behind the rest.
+pub fn with_defaults(bytes: &[u8], values: &HashMap<String, Tensor>) -> Vec<u8> {
+    let mut names: Vec<&String> = values.keys().collect();
+    names.sort();
+    let mut graph = Message::default();
+    for name in names {
+        if let Some(tensor) = values.get(name) {
+            graph.message(5, export::tensor(name, tensor));
+        }
+    }
+    let mut model = Message::default();
+    if !values.is_empty() {
+        model.message(7, graph);
+    }
+    [bytes, &model.into_bytes()].concat()
 }
 
 fn sort_uses<'p>(graph: &'p GraphProto<'p>, shape: &mut BTreeSet<&'p str>, data: &mut BTreeSet<&'p str>) {

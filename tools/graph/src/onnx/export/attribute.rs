@@ -105,7 +105,7 @@ pub(super) fn attribute(name: &str, value: Value) -> Message {
 }
 
 /// A `TensorProto`; without a name inside an attribute.
-pub(super) fn tensor(name: &str, tensor: &Tensor) -> Message {
+pub(in crate::onnx) fn tensor(name: &str, tensor: &Tensor) -> Message {
     let mut message = Message::default();
     for &extent in tensor.shape() {
         message.integer(1, extent as i64);

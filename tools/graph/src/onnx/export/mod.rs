@@ -18,6 +18,7 @@ use crate::op::{Op, Unary};
 use crate::tensor::Tensor;
 use crate::types::{Dim, TensorType};
 use attribute::Attributes;
+pub(super) use attribute::tensor;
 
 /// Opset of the files that are written.
 pub const WRITTEN_OPSET: i64 = 17;

@@ -72,23 +72,6 @@ pub fn read_bound(bytes: &[u8], folder: Option<&Path>, bound: &HashMap<String, T
     Ok(graph)
 }
 
-/// Names of a model's inputs, those with a default value left out.
-///
-/// # Errors
-/// [`ErrorKind::Malformed`] or [`ErrorKind::Limit`] for a damaged file.
-pub fn input_names(bytes: &[u8]) -> Result<Vec<String>> {
-    let model = Model::read(bytes)?;
-    let Some(graph) = model.graph else {
-        return Ok(Vec::new());
-    };
-    let constants: BTreeSet<&str> = graph.initializers.iter().map(|t| t.name).collect();
-    let names = graph.inputs.iter().map(|input| input.name);
-    Ok(names
-        .filter(|name| !constants.contains(name))
-        .map(str::to_owned)
-        .collect())
-}
-
 /// Domain of the standard operators.
 fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
