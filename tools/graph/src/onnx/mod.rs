@@ -16,3 +16,6 @@ pub use export::{WRITTEN_OPSET, write};
 pub use import::{MAX_EXTENT, read, read_bound};
 pub use tensor::read_tensor;
 pub use uses::{Input, Interface, interface, with_defaults};
+
+#[cfg(test)]
+mod tests;
