@@ -12,8 +12,7 @@ use crate::onnx::tensor;
 use crate::op::Op;
 use crate::tensor::Tensor;
 
-/// Operators of `ai.onnx` that no version of is read: sequences, optionals, text, pictures, loops, random numbers,
-/// training.
+/// Operators of `ai.onnx` that no version of is read: sequences, optionals, text, pictures, loops, random numbers.
 pub(super) const REFUSED: &[&str] = &[
     "Bernoulli",
     "ConcatFromSequence",
@@ -22,7 +21,6 @@ pub(super) const REFUSED: &[&str] = &[
     "MaxRoiPool",
     "MelWeightMatrix",
     "Multinomial",
-    "NegativeLogLikelihoodLoss",
     "Optional",
     "OptionalGetElement",
     "OptionalHasElement",
@@ -39,7 +37,6 @@ pub(super) const REFUSED: &[&str] = &[
     "SequenceInsert",
     "SequenceLength",
     "SequenceMap",
-    "SoftmaxCrossEntropyLoss",
     "SplitToSequence",
     "StringConcat",
     "StringNormalizer",

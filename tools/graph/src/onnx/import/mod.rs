@@ -3,8 +3,10 @@
 mod array;
 mod attributes;
 mod builder;
+mod causal;
 mod control;
 mod layer;
+mod loss;
 mod math;
 mod node;
 mod nodes;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::attributes::{self, Arguments, Attributes};
 use super::node::{Source, Step};
 use super::{Frame, Importer, Named, check_opsets, is_standard, standard_opset};
-use super::{array, control, layer, math, quant, recurrent, resample, signal};
+use super::{array, causal, control, layer, loss, math, quant, recurrent, resample, signal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::proto::{Function, NodeProto};
 use crate::onnx::versions;
@@ -137,6 +137,8 @@ impl<'p> Importer<'p> {
             recurrent::lower as Family<'p>,
             resample::lower as Family<'p>,
             signal::lower as Family<'p>,
+            loss::lower as Family<'p>,
+            causal::lower as Family<'p>,
         ];
         for lower in families {
             if let Some(steps) = lower(self, source)? {
