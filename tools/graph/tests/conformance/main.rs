@@ -12,10 +12,10 @@ use limbic_graph::conformance::{self, Cases, Interpreter, Outcome};
 use limbic_tests::shared;
 
 /// Cases that pass at least, those of operators written out as others not counted.
-const LEAST_OPERATORS: usize = 0;
+const LEAST_OPERATORS: usize = 740;
 
 /// Cases of operators written out as others that pass at least.
-const LEAST_EXPANDED: usize = 0;
+const LEAST_EXPANDED: usize = 262;
 
 /// Why cases are refused: text that is in what a refusal says, or the name of a case, and the reason.
 fn reasons() -> Vec<(String, String)> {

@@ -9,7 +9,7 @@ use crate::infer::{self, Known};
 use crate::interpret::{self, Call};
 use crate::onnx::wire::malformed;
 use crate::op::Op;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, element_count};
 use crate::types::TensorType;
 
 /// Nodes accepted in a graph after functions are written out.
@@ -163,6 +163,13 @@ impl Importer<'_> {
             let extents = extents.unwrap_or_default().iter().map(|&n| n as i64).collect();
             return Some(vec![Tensor::vector(extents)]);
         }
+        let small = |ty: &TensorType| {
+            let count = ty.shape().and_then(|shape| element_count(&shape));
+            count.is_some_and(|count| count <= SMALL)
+        };
+        if !types.iter().all(small) {
+            return None;
+        }
         // A stored integer stays what the file stores.
         if inputs.is_empty() || matches!(op, Op::Dequantize(_) | Op::If { .. }) {
             return None;
@@ -186,6 +193,6 @@ impl Importer<'_> {
             rounding: Rounding::default(),
         };
         let made = interpret::evaluate(call).ok()?;
-        (made.len() >= types.len() && made.iter().all(|t| t.len() <= SMALL)).then_some(made)
+        (made.len() >= types.len()).then_some(made)
     }
 }
