@@ -14,6 +14,7 @@ use super::wire::Message;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, ValueId};
+use crate::infer::infer;
 use crate::op::{Op, Unary};
 use crate::tensor::Tensor;
 use crate::types::{Dim, TensorType};
@@ -37,9 +38,13 @@ const MAX_BYTES: usize = i32::MAX as usize;
 /// rounding of such a file is the runtime's, whatever [`Graph::rounding`] says.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] listing every node that has no form at this opset; [`ErrorKind::Limit`] above 2 GiB.
+/// [`ErrorKind::Unsupported`] listing every node that has no form at this opset; [`ErrorKind::Limit`] above 2 GiB; those
+/// of [`infer`] where operands do not fit.
 pub fn write(graph: &Graph) -> Result<Vec<u8>> {
-    let mut exporter = Exporter::new(graph, HashSet::new());
+    // The extents of outputs are part of the file, and some operators can only be said where extents are known.
+    let mut typed = graph.clone();
+    infer(&mut typed)?;
+    let mut exporter = Exporter::new(&typed, HashSet::new());
     let body = exporter.graph(&HashMap::new())?;
     if !exporter.problems.is_empty() {
         let expected = format!("operations that opset {WRITTEN_OPSET} can say");
@@ -165,10 +170,13 @@ impl<'g> Exporter<'g> {
         Ok(outputs)
     }
 
+    /// The constants that something reads; one that a node makes all the same stays its output.
     fn used_constants(&self) -> HashSet<ValueId> {
         let nodes = self.graph.nodes.iter();
         let read = nodes.flat_map(|node| node.inputs.iter().flatten());
-        read.chain(&self.graph.outputs).copied().collect()
+        let made = self.graph.producers();
+        let used = read.chain(&self.graph.outputs).copied();
+        used.filter(|id| !made.contains_key(id)).collect()
     }
 
     fn value_info(&self, name: &str, ty: &TensorType) -> Message {
@@ -335,7 +343,9 @@ impl Exporter<'_> {
         let (name, known) = match &call.node.op {
             Op::Unary(Unary::Celu { .. }) => ("Celu-28", dtype == Dtype::F32),
             Op::Unary(Unary::IsInf { .. }) => ("IsInf-20", matches!(dtype, Dtype::F32 | Dtype::F64)),
+            Op::Unary(Unary::Elu { .. }) => ("Elu-22", dtype != Dtype::Bf16),
             Op::Reduce { .. } => ("Reduce-20", dtype != Dtype::Bool),
+            Op::QLinearMatMul => ("QLinearMatMul-21 with scales", self.dtype(call, 1) == Dtype::F32),
             Op::Dequantize(_) => (
                 "DequantizeLinear-21",
                 matches!(dtype, Dtype::I8 | Dtype::U8 | Dtype::I32),

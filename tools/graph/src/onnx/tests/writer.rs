@@ -164,6 +164,13 @@ fn outputs_that_no_node_makes_are_copied() {
 }
 
 #[test]
+fn a_value_that_is_known_before_the_graph_runs_is_written_once() {
+    let mut graph = one(Op::Size, &[2, 3], &[], TensorType::unshaped(Dtype::I64));
+    crate::infer::infer(&mut graph).unwrap();
+    round_trip(&graph, &[Tensor::new(&[2, 3], numbers(6)).unwrap()], 0.0, "size");
+}
+
+#[test]
 fn what_the_opset_cannot_say_is_listed_with_node_names() {
     let mut graph = Graph::new("late");
     let x = graph.add_input("x", TensorType::new(Dtype::I32, &[2]));
