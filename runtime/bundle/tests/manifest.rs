@@ -171,3 +171,19 @@ fn a_changed_manifest_is_another_bundle() {
     let (_, second) = bundle(&IMAGE.replacen("0.001", "0.002", 1));
     assert_ne!(first, second);
 }
+
+#[test]
+fn programs_may_stand_alone_but_not_half_of_a_pipeline() {
+    let mut bare = Manifest::from_toml(IMAGE).unwrap();
+    bare.gates.clear();
+    bare.inputs.clear();
+    bare.stages.clear();
+    let half = bare.to_json().unwrap();
+    assert_eq!(
+        Manifest::from_json(&half).unwrap_err().kind(),
+        ErrorKind::Parameter
+    );
+    bare.heads.clear();
+    let json = bare.to_json().unwrap();
+    assert_eq!(Manifest::from_json(&json).unwrap(), bare);
+}

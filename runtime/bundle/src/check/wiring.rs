@@ -22,6 +22,9 @@ enum Value {
 }
 
 pub(super) fn stages(manifest: &Manifest, spaces: &LabelSpaces) -> Result<()> {
+    if manifest.stages.is_empty() {
+        return Ok(());
+    }
     let mut values: BTreeMap<String, Value> = BTreeMap::new();
     let mut used: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (i, stage) in manifest.stages.iter().enumerate() {

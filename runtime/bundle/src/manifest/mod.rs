@@ -50,13 +50,16 @@ pub struct Manifest {
     pub license_text: String,
     /// How the answers over the windows of one long input become one.
     pub pooling: Pooling,
-    /// What the model takes in.
+    /// What the model takes in; with no inputs, stages and heads the programs are there alone, from tensors to tensors.
+    #[serde(default)]
     pub inputs: Vec<Input>,
     /// The networks.
     pub programs: Vec<ProgramSpec>,
     /// The way from inputs to heads, in order.
+    #[serde(default)]
     pub stages: Vec<Stage>,
     /// What the outputs mean.
+    #[serde(default)]
     pub heads: Vec<HeadSpec>,
     /// Label spaces beside the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
