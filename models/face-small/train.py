@@ -295,6 +295,7 @@ def main():
     data = load(args)
     print(f"{data['counts']} pictures, ready after {time.time() - started:.0f} s", flush=True)
     model, history = fit(args, data)
+    write_atomically(args.out / "weights.pt", lambda path: torch.save(model.state_dict(), path))
     graph = args.out / "graph.onnx"
     export_onnx(model, graph)
     exported = load_onnx_weights(graph, len(data["labels"]))

@@ -1,7 +1,7 @@
 //! The face network of this project: `models/face-small/network.py`.
 
-use limbic_graph::op::{Binary, Unary};
-use limbic_graph::{Dtype, Result, ValueId};
+use limbic_graph::op::{Binary, Reduce, Unary};
+use limbic_graph::{Dtype, Op, Result, Tensor, ValueId};
 
 use crate::network::{Conv, Network};
 use crate::{Architecture, Settings};
@@ -28,7 +28,8 @@ const FEATURES: [Option<(usize, usize)>; 9] = [
 ];
 
 fn build(net: &mut Network<'_>, _settings: &Settings) -> Result<()> {
-    let mut x = net.input("pixels", Dtype::F32, &[1, 1, 48, 48]);
+    let pixels = net.input("pixels", Dtype::F32, &[1, 1, 48, 48]);
+    let mut x = with_mirror_image(net, pixels);
     for (i, feature) in FEATURES.iter().enumerate() {
         let prefix = format!("features.{i}");
         x = match feature {
@@ -44,12 +45,24 @@ fn build(net: &mut Network<'_>, _settings: &Settings) -> Result<()> {
             x = bottleneck(net, &added, x)?;
         }
     }
-    let pooled = net.global_mean("pooled", x);
+    let each = net.global_mean("each", x);
+    let pooled = net.reduce("pooled", Reduce::Mean, each, &[0], true);
     let emotion = net.linear("emotion", pooled)?;
     let face = net.linear("face", pooled)?;
     net.output("emotion_logits", emotion);
     net.output("face_logit", face);
     Ok(())
+}
+
+/// A face and its mirror image carry the same expression: the network sees both, and their features are averaged.
+fn with_mirror_image(net: &mut Network<'_>, pixels: ValueId) -> ValueId {
+    let bound = |value: i64| Tensor::vector(vec![value]);
+    let start = net.constant("mirror.start", bound(-1));
+    let end = net.constant("mirror.end", bound(i64::MIN));
+    let axis = net.constant("mirror.axis", bound(3));
+    let step = net.constant("mirror.step", bound(-1));
+    let image = net.node("mirror", Op::Slice, &[pixels, start, end, axis, step], Dtype::F32);
+    net.node("both", Op::Concat { axis: 0 }, &[pixels, image], Dtype::F32)
 }
 
 fn bottleneck(net: &mut Network<'_>, prefix: &str, x: ValueId) -> Result<ValueId> {

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bert;
+mod checkpoints;
 pub mod declared;
 mod face_small;
 mod network;
@@ -23,6 +24,7 @@ mod text_small;
 mod ultra_light_rfb;
 mod weights;
 
+pub use checkpoints::Checkpoints;
 pub use network::Network;
 pub use recognise::{Match, build, by_name, recognise, recognise_as};
 pub use settings::{Pooling, Settings};

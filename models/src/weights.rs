@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use limbic_checkpoint::Checkpoint;
 use limbic_graph::{Error, ErrorKind, Result, Tensor};
 
 /// The tensors of a checkpoint, by name.
@@ -30,6 +31,20 @@ impl Weights for BTreeMap<String, Tensor> {
 
     fn read(&self, name: &str) -> Result<Tensor> {
         self.get(name).cloned().ok_or_else(|| no_tensor(name))
+    }
+}
+
+impl Weights for Checkpoint {
+    fn names(&self) -> Vec<String> {
+        self.tensors().iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        Some(self.entry(name)?.shape.clone())
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        self.read(name)
     }
 }
 

@@ -37,7 +37,7 @@ from tensors import (
     stack,
     windows_of,
 )
-from training import fit, name_of
+from training import fit, name_of, save_atomically
 
 HEADS = {"sentiment": SENTIMENT, "emotion": EKMAN}
 # What the student imitates the teacher on, beside all phrases: sentences of reviews, and every n-th
@@ -233,6 +233,7 @@ def main():
     began = time.perf_counter()
     train = own_labels.train if options.data else train_shared
     model, calibration, metrics = train(options)
+    save_atomically(model.state_dict(), options.out / "weights.pt")
     target = options.out if options.data else HERE
     metrics |= {
         "parameters": sum(p.numel() for p in model.parameters()),

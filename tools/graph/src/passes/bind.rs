@@ -109,8 +109,8 @@ fn bind_shape(graph: &mut Graph, id: ValueId, shape: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// Puts a number in place of a symbol, in subgraphs too.
-fn bind_symbol(graph: &mut Graph, symbol: usize, n: usize) {
+/// Puts a number in place of a symbol, by its place in [`Graph::symbols`], everywhere in the graph.
+pub fn bind_symbol(graph: &mut Graph, symbol: usize, n: usize) {
     for value in &mut graph.values {
         for dim in value.ty.dims.iter_mut().flatten() {
             if *dim == Dim::Symbol(symbol) {

@@ -13,7 +13,7 @@ mod identity;
 mod transpose;
 
 pub use batch_norm::fold_batch_norm;
-pub use bind::{Binding, bind};
+pub use bind::{Binding, bind, bind_symbol};
 pub use constants::fold_constants;
 pub use control::choose_branches;
 pub use dead::remove_dead;
