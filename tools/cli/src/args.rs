@@ -43,6 +43,8 @@ pub enum Command {
     Pack(Pack),
     /// Run ONNX operator cases through a backend and count those that pass.
     Conformance(Conformance),
+    /// Turn a trained checkpoint into a bundle, an ONNX file or a TFLite file.
+    Convert(Convert),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -250,6 +252,70 @@ pub struct Conformance {
     pub only: Option<String>,
 
     /// One JSON object a case, then one with the counts, instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbic convert`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    a PyTorch state dict whose layers a file describes, compared with what PyTorch answered\n    \
+    limbic convert net.safetensors --arch net.toml --golden golden.npz -o net.limbic\n  \
+    an ONNX file, its free sizes bound, with preprocessing and labels\n    \
+    limbic convert net.onnx --input pixels:1x3x64x64 --preprocess steps.toml --labels labels.txt -o net.limbic\n  \
+    a TFLite or Keras file\n    \
+    limbic convert net.tflite --golden golden.npz -o net.limbic\n\n\
+    docs/convert.md explains each, and the layers of --arch FILE.toml.\n\
+    Exit code 1: the golden outputs are not met; nothing is written.")]
+pub struct Convert {
+    /// Checkpoint: safetensors, PyTorch (.pt, .pth, .th, TorchScript), npz, Keras HDF5, TensorFlow, llama2.c; or a graph:
+    /// ONNX, TFLite. Several files are one checkpoint in parts.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Architecture of a state dict: a name, or a TOML file of layers. Without it names and shapes decide.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub arch: Option<String>,
+
+    /// What stands before the architecture's names in the checkpoint, where it holds several state dicts.
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+
+    /// `config.json` of the checkpoint; without it the one beside the checkpoint.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Size of an input (`pixels:1x3x64x64`), or its fixed value (`sr=16000`); may be given several times.
+    #[arg(long, value_name = "NAME:SHAPE|NAME=VALUE")]
+    pub input: Vec<String>,
+
+    /// State: an input and the output that becomes it in the next run. Pairs such as `state` and `stateN` are found by
+    /// name.
+    #[arg(long, value_name = "INPUT:OUTPUT")]
+    pub state: Vec<String>,
+
+    /// Preprocessing, heads and words about the model, with the keys of a `model.toml`; what it leaves out is filled in.
+    #[arg(long, value_name = "FILE.toml")]
+    pub preprocess: Option<PathBuf>,
+
+    /// Labels of the first output: a file with one a line, or the name of a known label space.
+    #[arg(long, value_name = "FILE|NAME")]
+    pub labels: Option<String>,
+
+    /// Inputs and outputs saved in the training framework, one array a tensor; they are compared and travel in the
+    /// bundle.
+    #[arg(long, value_name = "FILE.npz")]
+    pub golden: Option<PathBuf>,
+
+    /// Largest difference from the golden outputs, as a share of the largest of them.
+    #[arg(long, value_name = "SHARE", default_value_t = 1e-4)]
+    pub tolerance: f32,
+
+    /// File to write: a bundle, or by its suffix `.onnx` or `.tflite`.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// One JSON document instead of tables.
     #[arg(long)]
     pub json: bool,
 }

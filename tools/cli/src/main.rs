@@ -4,6 +4,7 @@
 mod args;
 mod bundled;
 mod cmd;
+mod convert;
 mod dataset;
 mod failure;
 mod inputs;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Pack(args) => cmd::pack::run(&args),
         Command::Conformance(args) => cmd::conformance::run(&args),
+        Command::Convert(args) => cmd::convert::run(&args),
         Command::Completions { shell } => cmd::completions::run(shell),
     };
     match outcome {

@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod conformance;
+pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod infer;

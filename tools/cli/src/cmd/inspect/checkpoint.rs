@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbic_checkpoint::Checkpoint;
+use limbic_models::Match;
 use serde::Serialize;
 
+use crate::convert::source;
 use crate::show::print_line;
 
 /// Longest metadata value in the table; `--json` has them whole.
@@ -26,6 +28,31 @@ struct Report<'a> {
     model_config: Option<serde_json::Value>,
     /// What was neither read nor run.
     skipped: Vec<Skipped<'a>>,
+    /// Architectures by how well they fit, the best first; those that share no parameter are left out.
+    architectures: Vec<Architecture>,
+}
+
+#[derive(Debug, Serialize)]
+struct Architecture {
+    name: String,
+    prefix: String,
+    fits: bool,
+    parameters: usize,
+    missing: Vec<String>,
+    unexpected: Vec<String>,
+}
+
+impl From<&Match> for Architecture {
+    fn from(found: &Match) -> Self {
+        Self {
+            name: found.architecture.clone(),
+            prefix: found.prefix.clone(),
+            fits: found.fits(),
+            parameters: found.found,
+            missing: found.missing.clone(),
+            unexpected: found.unexpected.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +84,10 @@ struct Skipped<'a> {
 /// Shows what a checkpoint holds; no element is read.
 pub fn show(path: &Path, checkpoint: &Checkpoint, json: bool) -> Result<()> {
     let tensors = checkpoint.tensors();
+    let recognised: Vec<Match> = limbic_models::recognise(checkpoint)
+        .into_iter()
+        .filter(|candidate| candidate.found > 0)
+        .collect();
     let report = Report {
         file: path.display().to_string(),
         format: checkpoint.format().name(),
@@ -96,11 +127,30 @@ pub fn show(path: &Path, checkpoint: &Checkpoint, json: bool) -> Result<()> {
                 what: &skipped.what,
             })
             .collect(),
+        architectures: recognised.iter().map(Architecture::from).collect(),
     };
     if json {
         return print_line(&serde_json::to_string_pretty(&report)?);
     }
-    print(&report)
+    print(&report)?;
+    // A Keras file says itself how its layers are joined.
+    if report.model_config.is_some() {
+        return Ok(());
+    }
+    print_line("\narchitecture")?;
+    let fitting: Vec<String> = recognised
+        .iter()
+        .filter(|m| m.fits())
+        .map(source::title)
+        .collect();
+    let lines = if fitting.is_empty() {
+        source::nearest(&recognised)
+    } else {
+        fitting
+    };
+    lines
+        .iter()
+        .try_for_each(|line| print_line(&format!("  {}", one_line(line))))
 }
 
 fn print(report: &Report<'_>) -> Result<()> {
