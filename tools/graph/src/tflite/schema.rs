@@ -241,7 +241,7 @@ pub(super) fn options(operator: &str) -> Option<u8> {
         "TRANSPOSE_CONV" => 49,
         "ARG_MIN" => 57,
         "PACK" => 59,
-        "ONE_HOT" => 60,
+        "ONE_HOT" => 61,
         "UNPACK" => 64,
         "UNIDIRECTIONAL_SEQUENCE_LSTM" => 71,
         "RESIZE_NEAREST_NEIGHBOR" => 74,

@@ -7,6 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../tflite/inputs.rs"]
+mod inputs;
+mod real;
+
 use limbic_graph::passes::{Binding, bind, simplify};
 use limbic_graph::{Dim, ErrorKind, Graph, Result, Tensor, interpret, keras};
 use serde_json::{Value, json};

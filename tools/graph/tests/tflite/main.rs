@@ -10,10 +10,11 @@
 mod inputs;
 mod written;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use limbic_graph::passes::{Binding, bind, simplify};
 use limbic_graph::{Graph, Tensor, interpret, tflite};
+use limbic_tests::shared;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -22,20 +23,6 @@ const FLOAT_TOLERANCE: f64 = 1e-4;
 
 /// Share of integer outputs that may be more than one step away.
 const FAR_SHARE: f64 = 1e-3;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn shared() -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("LIMBIC_SHARED").map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no ../shared/data");
-    None
-}
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("golden.json")).unwrap()

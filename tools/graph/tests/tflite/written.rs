@@ -42,7 +42,7 @@ fn network() -> Graph {
     let mut g = Graph::new("network");
     let mut x = g.add_input("picture", float(&[1, 3, 8, 8]));
     let ty = || TensorType::unshaped(Dtype::F32);
-    let mut conv = |g: &mut Graph, name: &str, x, weights: [usize; 4], pads: [usize; 4], stride, groups| {
+    let conv = |g: &mut Graph, name: &str, x, weights: [usize; 4], pads: [usize; 4], stride, groups| {
         let w = g.add_constant(format!("{name}.w"), ramp(&weights));
         let b = g.add_constant(format!("{name}.b"), ramp(&weights[..1]));
         let op = Op::Conv(Convolution {

@@ -1,5 +1,6 @@
 //! Operators that change extents or join and cut tensors.
 
+use super::super::model::Kind;
 use super::layer::extent;
 use super::{Call, Importer};
 use crate::dtype::Dtype;
@@ -90,13 +91,21 @@ impl<'a> Importer<'a> {
 
 fn reshape<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     let x = g.value(call.input(0)?)?;
-    let shape = match (call.optional(1), call.operator.options) {
-        (Some(_), _) => g.axes(call, 1)?,
-        (None, Some(options)) => {
-            let numbers = options.numbers::<i32>(0)?.into_iter().map(i64::from).collect();
+    // A complex tensor has an axis more than the file says.
+    let complex = g.file.tensors[call.input(0)?].kind == Kind::Complex64;
+    let given = call.optional(1).map(|index| g.integers(index)).transpose()?;
+    let numbers = match (given, call.operator.options) {
+        (Some(numbers), _) => numbers,
+        (None, Some(options)) => Some(options.numbers::<i32>(0)?.into_iter().map(i64::from).collect()),
+        (None, None) => return Err(call.fault(ErrorKind::Malformed, "a shape", "none")),
+    };
+    let shape = match numbers {
+        Some(mut numbers) => {
+            numbers.extend(complex.then_some(2));
             g.vector(call, "shape", numbers)
         }
-        (None, None) => return Err(call.fault(ErrorKind::Malformed, "a shape", "none")),
+        None if complex => return Err(call.unsupported("complex numbers and a shape made at run time")),
+        None => g.axes(call, 1)?,
     };
     g.simple(call, Op::Reshape { allow_zero: true }, &[x, shape])
 }

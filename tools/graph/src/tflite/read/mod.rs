@@ -5,6 +5,7 @@ mod call;
 mod index;
 mod layer;
 mod math;
+mod recurrent;
 mod resample;
 mod signal;
 
@@ -33,7 +34,7 @@ const MOST_EXTENT: usize = 1 << 24;
 /// for the first axis of all inputs of two or more axes, and `NAME.AXIS` for the others. Activations that the file
 /// fuses into operators become nodes; quantization parameters become part of the types, with
 /// [`Rounding::Gemmlowp`]. Weights that are stored as `f16`, or as integers for floating-point activations, become
-/// the `f32` that they stand for.
+/// the `f32` that they stand for. The limit of 10 that converters put on the cell of an LSTM is left out.
 ///
 /// # Errors
 /// [`ErrorKind::Malformed`] or [`ErrorKind::Limit`] for a damaged file; [`ErrorKind::Unsupported`] listing all
@@ -169,7 +170,8 @@ impl<'a> Importer<'a> {
             || math::import(self, call)?
             || array::import(self, call)?
             || index::import(self, call)?
-            || signal::import(self, call)?;
+            || signal::import(self, call)?
+            || recurrent::import(self, call)?;
         if done { Ok(()) } else { Err(call.unsupported("")) }
     }
 

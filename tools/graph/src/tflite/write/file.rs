@@ -124,10 +124,38 @@ impl File {
             .first()
             .is_some_and(|&index| self.tensors[index].dtype == Dtype::I8);
         match code {
-            "CONV_2D" | "DEPTHWISE_CONV_2D" if small => 3,
-            "FULLY_CONNECTED" if small => 4,
-            "QUANTIZE" | "DEQUANTIZE" | "HARD_SWISH" | "PRELU" | "BATCH_MATMUL" => 1,
-            _ if small => 2,
+            _ if !small => 1,
+            "CONV_2D" | "DEPTHWISE_CONV_2D" => 3,
+            "FULLY_CONNECTED" => 4,
+            "ADD"
+            | "SUB"
+            | "MUL"
+            | "MAXIMUM"
+            | "MINIMUM"
+            | "AVERAGE_POOL_2D"
+            | "MAX_POOL_2D"
+            | "CONCATENATION"
+            | "SOFTMAX"
+            | "LOGISTIC"
+            | "TANH"
+            | "RELU"
+            | "RELU6"
+            | "LEAKY_RELU"
+            | "PAD"
+            | "PADV2"
+            | "MEAN"
+            | "SUM"
+            | "REDUCE_MAX"
+            | "REDUCE_MIN"
+            | "RESIZE_BILINEAR"
+            | "RESIZE_NEAREST_NEIGHBOR"
+            | "TRANSPOSE"
+            | "STRIDED_SLICE"
+            | "SPLIT_V"
+            | "GATHER"
+            | "SPACE_TO_DEPTH"
+            | "DEPTH_TO_SPACE"
+            | "TRANSPOSE_CONV" => 2,
             _ => 1,
         }
     }
