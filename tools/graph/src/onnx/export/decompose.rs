@@ -4,9 +4,10 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use super::{Call, Exporter, array, layer, unsupported};
 use crate::dtype::Dtype;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::onnx::MAX_EXTENT;
 use crate::op::{Binary, Compare, Op, Reduce, Unary};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, element_count};
 
 pub(super) fn write(x: &mut Exporter<'_>, call: &Call<'_>) -> Result<()> {
     match &call.node.op {
@@ -41,7 +42,9 @@ pub(super) fn write(x: &mut Exporter<'_>, call: &Call<'_>) -> Result<()> {
             // Without a zero point the operator makes unsigned integers, and a zero point has the extents of the scale.
             let shape = x.input_type(call, 1).and_then(|ty| ty.shape());
             let shape = shape.ok_or_else(|| unsupported("QuantizeLinear with a scale of unknown extents"))?;
-            let zeros = vec![0i8; shape.iter().product()];
+            let count = element_count(&shape).filter(|&count| count <= MAX_EXTENT);
+            let count = count.ok_or_else(|| unsupported(format!("QuantizeLinear with {shape:?} scales")))?;
+            let zeros = vec![0i8; count];
             let zero_point = constant(x, call, "zero_point", &Tensor::new(&shape, zeros)?);
             let inputs = [call.input(0).to_owned(), call.input(1).to_owned(), zero_point];
             x.call(
@@ -59,7 +62,7 @@ pub(super) fn write(x: &mut Exporter<'_>, call: &Call<'_>) -> Result<()> {
                 .integers(call, 2)?
                 .and_then(|axis| axis.first().copied())
                 .unwrap_or(-2);
-            let axis = if axis < 0 { axis + rank } else { axis };
+            let axis = if axis < 0 { axis.saturating_add(rank) } else { axis };
             let attributes = vec![
                 ("axis", axis.into()),
                 ("inverse", (*inverse).into()),
@@ -211,7 +214,11 @@ fn split(x: &mut Exporter<'_>, call: &Call<'_>, axis: i64) -> Result<()> {
     let parts = call.outputs.len();
     let extent = x.input_type(call, 0).and_then(|ty| {
         let dims = ty.dims.as_ref()?;
-        let place = if axis < 0 { axis + dims.len() as i64 } else { axis };
+        let place = if axis < 0 {
+            axis.saturating_add(dims.len() as i64)
+        } else {
+            axis
+        };
         dims.get(usize::try_from(place).ok()?)?.known()
     });
     let mut inputs = vec![call.input(0).to_owned()];
@@ -238,7 +245,12 @@ fn all_pads(x: &Exporter<'_>, call: &Call<'_>) -> Result<Vec<i64>> {
     let axes = x.integers(call, 3)?.unwrap_or_default();
     let mut all = vec![0; 2 * rank];
     for (n, axis) in axes.iter().enumerate() {
-        let place = usize::try_from(if *axis < 0 { axis + rank as i64 } else { *axis }).ok();
+        let place = usize::try_from(if *axis < 0 {
+            axis.saturating_add(rank as i64)
+        } else {
+            *axis
+        })
+        .ok();
         let place = place.filter(|&place| place < rank);
         let (Some(place), Some(&before), Some(&behind)) = (place, pads.get(n), pads.get(axes.len() + n))
         else {
@@ -260,6 +272,10 @@ fn group_normalization(x: &mut Exporter<'_>, call: &Call<'_>, epsilon: f32, grou
         .ok_or_else(|| unsupported("GroupNormalization of unknown extents"))?;
     let channels = dims.get(1).and_then(|dim| dim.known());
     let channels = channels.ok_or_else(|| unsupported("GroupNormalization of unknown channels"))?;
+    if groups == 0 || channels % groups != 0 {
+        let expected = format!("groups that divide {channels} channels");
+        return Err(Error::new(ErrorKind::Value, "groups", expected, groups));
+    }
     let dtype = x.dtype(call, 0);
     if dtype != Dtype::F32 {
         return Err(unsupported(format!("GroupNormalization of {dtype}")));
@@ -290,7 +306,11 @@ fn group_normalization(x: &mut Exporter<'_>, call: &Call<'_>, epsilon: f32, grou
 fn rms_normalization(x: &mut Exporter<'_>, call: &Call<'_>, axis: i64, epsilon: f32) -> Result<()> {
     let rank = x.input_type(call, 0).and_then(|ty| ty.rank());
     let rank = rank.ok_or_else(|| unsupported("RMSNormalization of unknown extents"))? as i64;
-    let first = if axis < 0 { axis + rank } else { axis };
+    let first = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    if !(0..rank).contains(&first) {
+        let expected = format!("an axis of {rank}");
+        return Err(Error::new(ErrorKind::Value, "axis", expected, axis));
+    }
     let axes: Vec<i64> = (first..rank).collect();
     let name = call.output().to_owned();
     let input = call.input(0);

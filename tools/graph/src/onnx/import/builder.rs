@@ -157,7 +157,7 @@ impl Importer<'_> {
             let shape = self.ty(*input).shape()?;
             let place = |n: i64| {
                 let rank = shape.len() as i64;
-                usize::try_from(if n < 0 { n + rank } else { n }.clamp(0, rank)).ok()
+                usize::try_from(if n < 0 { n.saturating_add(rank) } else { n }.clamp(0, rank)).ok()
             };
             let extents = shape.get(place(*start)?..end.map_or(Some(shape.len()), place)?);
             let extents = extents.unwrap_or_default().iter().map(|&n| n as i64).collect();

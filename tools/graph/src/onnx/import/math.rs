@@ -237,7 +237,7 @@ fn along(b: &mut Importer<'_>, n: &Source<'_>, op: fn(i64) -> Op) -> Result<Vec<
     let axis = a.int("axis", 1)?;
     let input = n.input(0)?;
     if let Some(rank) = b.ty(input).rank()
-        && (axis == -1 || usize::try_from(axis + 1) == Ok(rank))
+        && (axis == -1 || usize::try_from(axis.saturating_add(1)) == Ok(rank))
     {
         return Ok(n.same(op(-1)));
     }

@@ -164,6 +164,31 @@ fn outputs_that_no_node_makes_are_copied() {
 }
 
 #[test]
+fn axes_and_groups_that_do_not_fit_are_refused() {
+    let row = Tensor::vector(vec![1f32; 4]);
+    let check = |op: Op, constants: &[Tensor]| {
+        let graph = one(op, &[2, 4], constants, TensorType::unshaped(Dtype::F32));
+        assert!(onnx::write(&graph).is_err());
+    };
+    for axis in [i64::MIN, -3, 2, i64::MAX] {
+        check(
+            Op::RmsNormalization { axis, epsilon: 1e-5 },
+            std::slice::from_ref(&row),
+        );
+        check(Op::Split { axis }, &[]);
+    }
+    for groups in [0, 3, usize::MAX] {
+        check(
+            Op::GroupNormalization {
+                epsilon: 1e-5,
+                groups,
+            },
+            &[row.clone(), row.clone()],
+        );
+    }
+}
+
+#[test]
 fn a_value_that_is_known_before_the_graph_runs_is_written_once() {
     let mut graph = one(Op::Size, &[2, 3], &[], TensorType::unshaped(Dtype::I64));
     crate::infer::infer(&mut graph).unwrap();
