@@ -142,3 +142,62 @@ fn wrong_options_say_what_was_expected() {
         assert!(!folder.path().join("net.limbic").exists(), "{arguments}");
     }
 }
+
+/// Where the real checkpoints are; says so and gives nothing where they are not.
+fn checkpoints() -> Option<std::path::PathBuf> {
+    let shared = std::env::var_os("LIMBIC_SHARED").map_or_else(|| root().join("../shared/data"), Into::into);
+    let folder: std::path::PathBuf = shared.join("checkpoints");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no ../shared/data");
+    None
+}
+
+#[test]
+fn checkpoints_of_every_format_become_bundles() {
+    let Some(from) = checkpoints() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.limbic");
+    for arguments in [
+        "mini_xception/fer2013_mini_XCEPTION.102-0.66.hdf5",
+        "mini_xception/tiny_XCEPTION_KDEF.hdf5",
+        "mlperf_tiny/vww_96.h5",
+        "mlperf_tiny/vww_96_float.tflite",
+        "mlperf_tiny/vww_96_int8.tflite",
+        "mlperf_tiny/kws_ref_model.tflite",
+        "mlperf_tiny/kws_ref_model_float32.tflite",
+        "face_detection/version-RFB-320_without_postprocessing.onnx",
+        "face_detection/version-RFB-320.pth",
+        "face_detection/face_detection_yunet_2026may.onnx --input input:1x3x160x192",
+        "face_detection/face_detection_short_range.tflite",
+        "face_detection/face_landmark.tflite",
+        "vad/silero_vad_16k_op15.onnx --input sr=16000 --input input:1x576",
+        "resnet_cifar10/resnet20-12fca82f.th",
+        "speech_emotion/Emotion_Voice_Detection_Model.h5",
+        "text_sentiment/movie_review_classifier.tflite",
+        "tflite/mobilenet_v1_0.25_128_quant.tflite",
+        "tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite",
+        "tflite/yamnet.tflite",
+    ] {
+        let command = format!("{arguments} -o {}", output.display());
+        let done = convert(&from, &command)
+            .expect(0)
+            .says(&["nothing independent was compared"]);
+        assert_eq!(
+            done.stdout.contains("stateN becomes state"),
+            arguments.starts_with("vad/")
+        );
+        let bundle = limbic_bundle::Bundle::open(&output).unwrap();
+        let [program] = bundle.manifest().programs.as_slice() else {
+            panic!("{arguments}: {:?}", bundle.manifest().programs)
+        };
+        assert!(
+            program.signatures[0]
+                .tensors
+                .iter()
+                .all(|tensor| tensor.fixed_dims().is_some())
+        );
+        std::fs::remove_file(&output).unwrap();
+    }
+}

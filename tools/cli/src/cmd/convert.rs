@@ -97,12 +97,14 @@ pub fn run(args: &Convert) -> Result<ExitCode> {
     if !description.allows_symbols() {
         bind::refuse_free(&graph)?;
     }
+    manifest::hold_to_buckets(&description, &mut graph)?;
 
     let mut compared = Vec::new();
     if let Some(path) = &args.golden {
         let golden = Golden::read(path)?;
+        let bound = golden.bound(&graph)?;
         compared = golden
-            .compare(&graph, args.tolerance, |n, count| {
+            .compare(&bound, args.tolerance, |n, count| {
                 say(format!("comparing sample {} of {count}", n + 1))
             })
             .with_context(|| format!("can't compare with {}", path.display()))?;

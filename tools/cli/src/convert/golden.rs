@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use limbic_checkpoint::{Checkpoint, Format};
+use limbic_graph::passes::{self, Binding};
 use limbic_graph::{Dtype, Element, Graph, Storage, Tensor, ValueId, for_each_storage, interpret};
 use serde::Serialize;
 
@@ -57,6 +58,27 @@ impl Golden {
             arrays.insert(entry.name.clone(), file.read(&entry.name).with_context(context)?);
         }
         Ok(Self { arrays })
+    }
+
+    /// The graph with the sizes that are still free bound to those of the saved inputs, one sample at a time.
+    pub fn bound(&self, graph: &Graph) -> Result<Graph> {
+        let mut bound = graph.clone();
+        for id in &graph.inputs {
+            let value = graph.value(*id);
+            let rank = value.ty.rank();
+            let Some(array) = self.arrays.get(&value.name) else {
+                continue;
+            };
+            if value.ty.shape().is_none() && rank == Some(array.rank()) {
+                let mut shape = array.shape().to_vec();
+                if let Some(samples) = shape.first_mut() {
+                    *samples = 1;
+                }
+                passes::bind(&mut bound, &value.name, Binding::Shape(shape))?;
+            }
+        }
+        passes::simplify(&mut bound)?;
+        Ok(bound)
     }
 
     /// Runs the graph on every sample and compares every output that was saved.

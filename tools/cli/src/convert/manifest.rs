@@ -8,6 +8,7 @@ use limbic_bundle::{
     Asset, AssetKind, Dim, Dtype, GraphFormat, Manifest, Precision, ProgramSpec, Quantization, Role,
     SignatureSpec, Source, Symbol, TensorSpec, Variant, VariantEntry,
 };
+use limbic_graph::passes::{self, Binding};
 use limbic_graph::{Graph, ValueId};
 use serde_json::{Map, Value, json};
 
@@ -117,6 +118,62 @@ impl Description {
                 .with_context(|| format!("can't read {}", folder.join(path).display())),
         })
     }
+}
+
+/// Binds the graph as each bucket of a whole description does, and holds its outputs to what is stated there.
+///
+/// What shape inference cannot know of an output while sizes are free is taken from the description then.
+pub fn hold_to_buckets(description: &Description, graph: &mut Graph) -> Result<()> {
+    let Description::Whole(source) = description else {
+        return Ok(());
+    };
+    let programs = &source.manifest().programs;
+    let signatures = programs.iter().flat_map(ProgramSpec::concrete);
+    for signature in signatures.filter(|signature| !signature.bindings.is_empty()) {
+        let context = || format!("model.toml: signature {}", signature.name);
+        let mut bound = graph.clone();
+        for tensor in signature
+            .tensors
+            .iter()
+            .filter(|tensor| tensor.role != Role::Output)
+        {
+            let shape = tensor.fixed_dims().with_context(context)?;
+            passes::bind(&mut bound, &tensor.name, Binding::Shape(shape)).with_context(context)?;
+        }
+        passes::simplify(&mut bound).with_context(context)?;
+        for tensor in signature
+            .tensors
+            .iter()
+            .filter(|tensor| tensor.role == Role::Output)
+        {
+            let mut outputs = bound.outputs.iter().map(|id| bound.value(*id));
+            let found = outputs.find(|value| value.name == tensor.name);
+            let found = found.with_context(|| format!("the graph has no output {}", tensor.name));
+            let found = found.with_context(context)?.ty.shape();
+            if found.is_none() || found != tensor.fixed_dims() {
+                bail!(
+                    "{}: output {}: expected {}, found {found:?}",
+                    context(),
+                    tensor.name,
+                    tensor.shape()
+                );
+            }
+        }
+    }
+    for tensor in programs
+        .iter()
+        .flat_map(|program| &program.signatures)
+        .flat_map(|s| &s.tensors)
+    {
+        let output = graph.outputs.iter().copied();
+        let open = output.filter(|id| graph.value(*id).ty.dims.is_none());
+        let named: Vec<ValueId> = open.filter(|id| graph.value(*id).name == tensor.name).collect();
+        if let (Some(shape), [id]) = (tensor.fixed_dims(), named.as_slice()) {
+            let dims = shape.into_iter().map(limbic_graph::Dim::Known).collect();
+            graph.value_mut(*id).ty.dims = Some(dims);
+        }
+    }
+    Ok(())
 }
 
 /// The manifest of a bundle whose one program is the graph.
