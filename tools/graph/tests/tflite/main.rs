@@ -8,6 +8,7 @@
 )]
 
 mod inputs;
+mod operators;
 mod written;
 
 use std::path::Path;
