@@ -191,26 +191,31 @@ fn port_records(
     Ok(records)
 }
 
-fn port(graph: &Graph, id: ValueId, role: Role, offset: u32, names: &mut Names) -> Result<PortRecord> {
+/// A type of elements as a plan has it.
+pub(crate) fn port_dtype(dtype: limbic_graph::Dtype) -> Option<Dtype> {
     use limbic_graph::Dtype as Of;
-    let value = graph.value(id);
-    let place = format!("value {}", value.name);
-    let unsupported =
-        |expected: &str, found: String| Error::new(ErrorKind::Unsupported, &place, expected, found);
-    let dtype = match value.ty.dtype {
+    Some(match dtype {
         Of::F32 => Dtype::F32,
         Of::I8 => Dtype::I8,
         Of::U8 => Dtype::U8,
         Of::I32 => Dtype::I32,
         Of::I64 => Dtype::I64,
         Of::Bool => Dtype::Bool,
-        other => {
-            return Err(unsupported(
-                "an input or output of f32, i8, u8, i32, i64 or bool",
-                other.to_string(),
-            ));
-        }
-    };
+        _ => return None,
+    })
+}
+
+fn port(graph: &Graph, id: ValueId, role: Role, offset: u32, names: &mut Names) -> Result<PortRecord> {
+    let value = graph.value(id);
+    let place = format!("value {}", value.name);
+    let unsupported =
+        |expected: &str, found: String| Error::new(ErrorKind::Unsupported, &place, expected, found);
+    let dtype = port_dtype(value.ty.dtype).ok_or_else(|| {
+        unsupported(
+            "an input or output of f32, i8, u8, i32, i64 or bool",
+            value.ty.dtype.to_string(),
+        )
+    })?;
     let shape = value.ty.shape().unwrap_or_default();
     let mut dims = [1; PORT_AXES];
     if shape.len() > PORT_AXES {

@@ -312,3 +312,29 @@ proptest! {
         check_network(seed, false, &dims, &layers);
     }
 }
+
+#[test]
+fn slices_go_both_ways() {
+    for (starts, ends, steps) in [
+        ([-1i64, 0], [i64::MIN, 5], [-1i64, 2]),
+        ([3, 6], [0, -100], [-2, -3]),
+        ([1, -2], [4, 0], [1, -1]),
+    ] {
+        let mut random = Random(3);
+        let mut graph = Graph::new("slice");
+        let x = graph.add_input("x", TensorType::new(Dtype::F32, &[2, 5, 7]));
+        let mut inputs = vec![x];
+        for (name, numbers) in [
+            ("starts", starts),
+            ("ends", ends),
+            ("axes", [1, 2]),
+            ("steps", steps),
+        ] {
+            inputs.push(graph.add_constant(name, Tensor::vector(numbers.to_vec())));
+        }
+        let y = graph.add_node("y", Op::Slice, &inputs, TensorType::unshaped(Dtype::F32));
+        graph.outputs.push(y);
+        infer(&mut graph).unwrap();
+        check(&graph, &[random.reals(&[2, 5, 7])], 0.0);
+    }
+}

@@ -406,4 +406,67 @@ proptest! {
         let (case, step) = depthwise(&g);
         assert_same(&case.outputs(&step.into()), g.arithmetic != Arithmetic::U8ToU8);
     }
+
+    #[test]
+    fn functions_of_all_tiers_are_equal(
+        seed in any::<u64>(), rows in 1..5u32, length in 1..70u32, which in 0..9usize,
+    ) {
+        let function = [
+            Function::Relu,
+            Function::Clip,
+            Function::Sigmoid,
+            Function::Tanh,
+            Function::Erf,
+            Function::Gelu,
+            Function::Swish,
+            Function::HardSwish,
+            Function::Exp,
+        ][which];
+        let mut case = Case::new();
+        let (input, output) = runs(&mut case, seed, rows, length);
+        let dims = [1, 1, 1, 1, rows, length];
+        let strides = [0, 0, 0, 0, length, 1];
+        let at = |span| Strided { span, start: 0, strides };
+        let step = Unary { function, alpha: -0.5, beta: 1.5, dims, input: at(input), output: at(output) };
+        assert_same(&case.outputs(&step.into()), true);
+    }
+
+    #[test]
+    fn runs_of_all_tiers_are_equal(seed in any::<u64>(), rows in 1..5u32, length in 1..70u32, centre in 0..2u32) {
+        let mut case = Case::new();
+        let scale = case.blob(&random_floats(seed ^ 3, length as usize));
+        let bias = case.blob(&random_floats(seed ^ 4, length as usize));
+        let (input, output) = runs(&mut case, seed, rows, length);
+        let dims = [1, 1, 1, 1, 1, rows];
+        let at = |span| Strided { span, start: 0, strides: [0, 0, 0, 0, 0, length] };
+        let softmax = Softmax {
+            dims,
+            input: at(input),
+            output: at(output),
+            length,
+            input_step: 1,
+            output_step: 1,
+        };
+        assert_same(&case.outputs(&softmax.into()), true);
+        let normalize = Normalize {
+            epsilon: 1e-3,
+            centre,
+            dims,
+            input: at(input),
+            output: at(output),
+            length,
+            scale,
+            bias: if centre == 0 { Blob::default() } else { bias },
+        };
+        assert_same(&case.outputs(&normalize.into()), true);
+    }
+}
+
+/// Runs of numbers, and a place for as many.
+fn runs(case: &mut Case, seed: u64, rows: u32, length: u32) -> (Span, Span) {
+    let count = (rows * length) as usize;
+    (
+        case.span(&random_floats(seed, count)),
+        case.span(&vec![0; count * 4]),
+    )
 }

@@ -178,6 +178,11 @@ impl Step {
                 strided("input", &step.input, &step.dims, step.size)?;
                 strided_output(&step.output, &step.dims, step.size)
             }
+            Self::Cast(step) => {
+                limits.spans(&[("input", &step.input.span)], &step.output.span)?;
+                strided("input", &step.input, &step.dims, step.from.size() as u32)?;
+                strided_output(&step.output, &step.dims, 4)
+            }
             Self::Load(step) => {
                 limits.spans(&[], &step.output)?;
                 limits.blob("input", &step.input, u64::from(step.output.bytes))

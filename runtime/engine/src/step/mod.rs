@@ -11,8 +11,8 @@ pub use conv::{
     Arithmetic, BLOCK, Conv, Depthwise, Epilogue, GROUP_BYTES, MAX_TILE, Residual, Taps, first_channel,
 };
 pub use plain::{
-    AXES, Affine, Binary, BinaryU8, Copy, Dequantize, Fill, Function, Gather, Load, Normalize, Pack, Pair,
-    Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,
+    AXES, Affine, Binary, BinaryU8, Cast, Copy, Dequantize, Fill, Function, Gather, Load, Normalize, Pack,
+    Pair, Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,
 };
 pub use pool::{Pool, PoolKind};
 
@@ -81,6 +81,7 @@ steps! {
     15 "normalize" Normalize,
     16 "gather" Gather,
     17 "pack" Pack,
+    18 "cast" Cast,
 }
 
 impl Step {

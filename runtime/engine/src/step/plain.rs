@@ -1,5 +1,6 @@
 //! Operations on tensors of any layout, element by element, and reductions.
 
+use crate::plan::Dtype;
 use crate::record::{code, record};
 use crate::span::{Blob, Span};
 
@@ -170,11 +171,27 @@ record! {
         pub size: u32,
         /// Every byte is combined with this by exclusive or: 0x80 turns `i8` into `u8` and back.
         pub flip: u32,
+        /// Axes along which the input is walked from its end: bit `n` for axis `n`.
+        pub reversed: u32,
         /// Extents.
         pub dims: [u32; AXES],
         /// The input.
         pub input: Strided,
         /// The output.
+        pub output: Strided,
+    }
+}
+
+record! {
+    /// Integers or truth values as `f32`, to nearest.
+    pub struct Cast {
+        /// Type of the input.
+        pub from: Dtype,
+        /// Extents.
+        pub dims: [u32; AXES],
+        /// The input.
+        pub input: Strided,
+        /// The `f32` output.
         pub output: Strided,
     }
 }

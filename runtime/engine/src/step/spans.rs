@@ -39,6 +39,10 @@ macro_rules! spans {
                 $output!(step.output.span);
                 $input!(step.input.span);
             }
+            Step::Cast(step) => {
+                $output!(step.output.span);
+                $input!(step.input.span);
+            }
             Step::Load(step) => $output!(step.output),
             Step::Fill(step) => $output!(step.output),
             Step::Quantize(step) => {

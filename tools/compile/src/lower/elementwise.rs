@@ -1,6 +1,8 @@
 //! Functions of one or two elements, and changes of type.
 
-use limbic_engine::step::{self, Affine, BinaryU8, Dequantize, Function, Load, Pair, Quantize, Step, Table};
+use limbic_engine::step::{
+    self, Affine, BinaryU8, Cast, Dequantize, Function, Load, Pair, Quantize, Step, Table,
+};
 use limbic_graph::interpret::{Call, evaluate};
 use limbic_graph::op::{Binary, Unary};
 use limbic_graph::{Dtype, Node, Op, Quantization, Result, Storage, Tensor, TensorType, ValueId};
@@ -8,6 +10,7 @@ use limbic_graph::{Dtype, Node, Op, Quantization, Result, Storage, Tensor, Tenso
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
 use crate::strides::{broadcast, loops};
+use crate::write::port_dtype;
 
 /// The kernel's function with its parameters.
 fn function(unary: Unary) -> Result<(Function, f32, f32)> {
@@ -163,6 +166,33 @@ impl Lowering<'_> {
         }
         let placed = self.place_like(output, &input)?;
         self.convert(&input, &placed)?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// To `f32`, or to the type that the elements have.
+    pub(super) fn cast(&mut self, node: &Node) -> Result<()> {
+        let (id, output) = (self.input_id(node, 0)?, self.output_id(node)?);
+        let (from, to) = (self.graph.value(id).ty.dtype, self.graph.value(output).ty.dtype);
+        let input = self.operand(node, 0)?;
+        if from == to {
+            self.placed[output.0] = Some(input);
+            return Ok(());
+        }
+        if to != Dtype::F32 || matches!(input.kind, Kind::U8(_)) {
+            return Err(unsupported("a conversion to f32", format!("{from} to {to}")));
+        }
+        let from = port_dtype(from).ok_or_else(|| unsupported("i8, u8, i32, i64 or bool", from))?;
+        let placed = self.place_like(output, &input)?;
+        self.map(&input, &placed, |dims, input, output| {
+            Cast {
+                from,
+                dims,
+                input,
+                output,
+            }
+            .into()
+        })?;
         self.placed[output.0] = Some(placed);
         Ok(())
     }

@@ -152,6 +152,7 @@ impl<'g> Lowering<'g> {
             Op::Pool(_) | Op::GlobalPool(_) => self.pool(node),
             Op::Unary(_) | Op::Clip => self.unary(node),
             Op::Requantize => self.requantize(node),
+            Op::Cast { .. } => self.cast(node),
             Op::Binary(function) => self.binary(node, *function),
             Op::Identity => self.identity(node),
             Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze | Op::Unsqueeze => self.reshape(node),
@@ -296,6 +297,7 @@ impl<'g> Lowering<'g> {
         self.step(Copy {
             size: number(from.kind.size())?,
             flip,
+            reversed: 0,
             dims: found.dims,
             input: from.strided(found.strides[0])?,
             output: to.strided(found.strides[1])?,

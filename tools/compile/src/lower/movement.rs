@@ -1,6 +1,6 @@
 //! Operations that move elements: most of them only change how a value is seen.
 
-use limbic_engine::step;
+use limbic_engine::step::{self, AXES};
 use limbic_graph::op::GatherMode;
 use limbic_graph::{Dtype, Node, Result, Storage};
 
@@ -86,6 +86,13 @@ impl Lowering<'_> {
         let starts = numbers(1)?.ok_or_else(|| unsupported("constant starts", "none"))?;
         let axes = numbers(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = numbers(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+        if dims.len() > AXES || dims.contains(&0) {
+            return Err(unsupported(
+                format!("at most {AXES} axes, none empty"),
+                format!("{dims:?}"),
+            ));
+        }
+        let mut reversed = 0;
         let mut view = Placed {
             border: [0; 4],
             ..input.clone()
@@ -93,17 +100,47 @@ impl Lowering<'_> {
         for ((&start, &axis), &step) in starts.iter().zip(&axes).zip(&steps) {
             let axis = axis_of(axis, input.dims.len())?;
             let length = input.dims[axis] as i64;
-            let step = usize::try_from(step)
-                .ok()
-                .filter(|&step| step > 0)
-                .ok_or_else(|| unsupported("positive steps", step))?;
-            let start = if start < 0 { start + length } else { start }.clamp(0, length);
-            view.start += start as usize * input.strides[axis];
-            view.strides[axis] *= step;
+            let stride = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
+            let first = if start < 0 { start + length } else { start };
+            if step < 0 {
+                // The same elements forwards: from the last of them on, which lies where the steps end.
+                let last = (first.min(length - 1) as usize).checked_sub((dims[axis] - 1) * stride);
+                let last = last.ok_or_else(|| unsupported("a slice inside its input", start))?;
+                view.start += last * input.strides[axis];
+                reversed |= 1 << (AXES - dims.len() + axis);
+            } else {
+                view.start += first.clamp(0, length) as usize * input.strides[axis];
+            }
+            view.strides[axis] *= stride;
         }
-        view.dims = dims;
+        view.dims.clone_from(&dims);
+        if reversed != 0 {
+            view = self.turned(&view, reversed)?;
+        }
         self.placed[output.0] = Some(view);
         Ok(())
+    }
+
+    /// A copy with some axes the other way round, counted from the end of a step's axes.
+    fn turned(&mut self, view: &Placed, reversed: u32) -> Result<Placed> {
+        let to = self.row_major(view.kind, &view.dims);
+        let skipped = AXES - view.dims.len();
+        let mut dims = [1; AXES];
+        let mut strides = [[0; AXES]; 2];
+        for axis in 0..view.dims.len() {
+            dims[skipped + axis] = number(view.dims[axis])?;
+            strides[0][skipped + axis] = number(view.strides[axis])?;
+            strides[1][skipped + axis] = number(to.strides[axis])?;
+        }
+        self.step(step::Copy {
+            size: number(view.kind.size())?,
+            flip: 0,
+            reversed,
+            dims,
+            input: view.strided(strides[0])?,
+            output: to.strided(strides[1])?,
+        });
+        Ok(to)
     }
 
     pub(super) fn gather(&mut self, node: &Node, mode: GatherMode) -> Result<()> {

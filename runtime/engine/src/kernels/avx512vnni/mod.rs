@@ -3,6 +3,7 @@
 mod conv;
 mod depthwise;
 mod elementwise;
+mod functions;
 mod pool;
 
 use super::{Tensors, scalar};
@@ -23,6 +24,15 @@ pub(crate) fn run<'a>(
             depthwise::run(step, tensors.get(&step.input), constants, output);
         }
         Step::Pool(step) => pool::run(step, tensors.get(&step.input), output),
+        Step::Unary(s) if functions::unary(s, tensors.get(&s.input.span), output) => {}
+        Step::Softmax(s) if functions::softmax(s, tensors.get(&s.input.span), output) => {}
+        Step::Normalize(s) => functions::normalize(
+            s,
+            tensors.get(&s.input.span),
+            constant(&s.scale),
+            constant(&s.bias),
+            output,
+        ),
         Step::Quantize(s) if elementwise::quantize(s, tensors.get(&s.input.span), output) => {}
         Step::Dequantize(s) if elementwise::dequantize(s, tensors.get(&s.input.span), output) => {}
         Step::Binary(s) if elementwise::binary(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {

@@ -2,7 +2,8 @@
 
 use super::round;
 use crate::kernels::{floats, floats_mut, for_each_run};
-use crate::step::{Affine, Binary, BinaryU8, Dequantize, Function, Pair, Quantize, Table, Unary};
+use crate::plan::Dtype;
+use crate::step::{Affine, Binary, BinaryU8, Cast, Dequantize, Function, Pair, Quantize, Table, Unary};
 
 /// A function of one element.
 pub(crate) fn apply(function: Function, alpha: f32, beta: f32, x: f32) -> f32 {
@@ -126,4 +127,31 @@ pub(crate) fn table(step: &Table, input: &[u8], table: &[u8], output: &mut [u8])
             output[to + n * to_step] = table[usize::from(input[from + n * from_step])];
         }
     });
+}
+
+pub(crate) fn cast(step: &Cast, input: &[u8], output: &mut [u8]) {
+    let output = floats_mut(output);
+    let [from_step, to_step] = [step.input.strides[5] as usize, step.output.strides[5] as usize];
+    let size = step.from.size();
+    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
+        for n in 0..step.dims[5] as usize {
+            let at = (from + n * from_step) * size;
+            output[to + n * to_step] = element(step.from, &input[at..at + size]);
+        }
+    });
+}
+
+/// The number that the bytes of an element are.
+fn element(from: Dtype, bytes: &[u8]) -> f32 {
+    let mut wide = [0; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    let word = u32::from_le_bytes([wide[0], wide[1], wide[2], wide[3]]);
+    match from {
+        Dtype::F32 => f32::from_bits(word),
+        Dtype::I8 => f32::from(wide[0].cast_signed()),
+        Dtype::U8 => f32::from(wide[0]),
+        Dtype::Bool => f32::from(u8::from(wide[0] != 0)),
+        Dtype::I32 => word.cast_signed() as f32,
+        Dtype::I64 => i64::from_le_bytes(wide) as f32,
+    }
 }

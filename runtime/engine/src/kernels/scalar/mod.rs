@@ -43,6 +43,7 @@ pub(crate) fn run<'a>(
             elementwise::binary_u8(step, tensors.get(&step.a.span), tensors.get(&step.b.span), output);
         }
         Step::Copy(step) => movement::copy(step, tensors.get(&step.input.span), output),
+        Step::Cast(step) => elementwise::cast(step, tensors.get(&step.input.span), output),
         Step::Load(step) => output.copy_from_slice(constant(&step.input)),
         Step::Fill(step) => output.fill(step.value as u8),
         Step::Quantize(step) => elementwise::quantize(step, tensors.get(&step.input.span), output),

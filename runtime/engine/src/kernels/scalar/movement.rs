@@ -1,7 +1,7 @@
 //! Copies, look-ups and packing.
 
 use crate::kernels::{floats, floats_mut, for_each_run};
-use crate::step::{BLOCK, Copy, Gather, Pack, first_channel};
+use crate::step::{AXES, BLOCK, Copy, Gather, Pack, first_channel};
 
 fn copy_sized<const SIZE: usize>(step: &Copy, input: &[u8], output: &mut [u8]) {
     let flip = step.flip as u8;
@@ -22,7 +22,45 @@ fn copy_sized<const SIZE: usize>(step: &Copy, input: &[u8], output: &mut [u8]) {
     });
 }
 
+/// Copies with some axes of the input walked from their end.
+fn copy_reversed(step: &Copy, input: &[u8], output: &mut [u8]) {
+    let size = step.size as usize;
+    let is_reversed = |axis: usize| step.reversed >> axis & 1 != 0;
+    // Each place of the output is also one of the input, walked forwards.
+    let turned = |mut from: usize, outer: &[u32; AXES]| {
+        for axis in (0..AXES).filter(|&axis| is_reversed(axis)) {
+            let stride = step.input.strides[axis] as usize;
+            let (place, last) = (outer[axis] as usize, step.dims[axis] as usize - 1);
+            from = from - place * stride + (last - place) * stride;
+        }
+        from
+    };
+    let mut place = [0u32; AXES];
+    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
+        for n in 0..step.dims[5] {
+            place[5] = n;
+            let from = turned(from + n as usize * step.input.strides[5] as usize, &place) * size;
+            let to = (to + n as usize * step.output.strides[5] as usize) * size;
+            for byte in 0..size {
+                output[to + byte] = input[from + byte] ^ step.flip as u8;
+            }
+        }
+        // The next place of the outer axes, in the order in which they are visited.
+        for axis in (0..AXES - 1).rev() {
+            place[axis] += 1;
+            if place[axis] < step.dims[axis] {
+                break;
+            }
+            place[axis] = 0;
+        }
+    });
+}
+
 pub(crate) fn copy(step: &Copy, input: &[u8], output: &mut [u8]) {
+    if step.reversed != 0 {
+        copy_reversed(step, input, output);
+        return;
+    }
     match step.size {
         1 => copy_sized::<1>(step, input, output),
         2 => copy_sized::<2>(step, input, output),

@@ -1,0 +1,254 @@
+//! Functions of one element, softmax and normalizations of runs whose elements lie next to each other.
+
+use core::arch::x86_64::*;
+
+use crate::kernels::{floats, floats_mut, for_each_run};
+use crate::step::{Function, Normalize, Softmax, Unary};
+
+/// Elements of a register.
+const LANES: usize = 16;
+
+/// The first `count` of 16 places.
+fn mask(count: usize) -> u16 {
+    if count >= LANES { 0xffff } else { (1 << count) - 1 }
+}
+
+/// Runs a function there is code for; `false` where there is none, and nothing has run.
+pub(super) fn unary(step: &Unary, input: &[u8], output: &mut [u8]) -> bool {
+    let known = matches!(
+        step.function,
+        Function::Relu
+            | Function::Clip
+            | Function::Sigmoid
+            | Function::Tanh
+            | Function::Erf
+            | Function::Gelu
+            | Function::Swish
+            | Function::HardSwish
+            | Function::Exp
+    );
+    if !known || step.input.strides[5] != 1 || step.output.strides[5] != 1 {
+        return false;
+    }
+    let count = step.dims[5] as usize;
+    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
+        let x = &floats(input)[from..from + count];
+        let y = &mut floats_mut(output)[to..to + count];
+        // SAFETY: the tier is chosen only for a `Cpu` that has the instructions.
+        unsafe { unary_run(step, x, y) };
+    });
+    true
+}
+
+/// Softmax along an axis whose places lie next to each other; `false` where they do not, and nothing has run.
+pub(super) fn softmax(step: &Softmax, input: &[u8], output: &mut [u8]) -> bool {
+    if step.input_step != 1 || step.output_step != 1 {
+        return false;
+    }
+    let length = step.length as usize;
+    let next = [step.input.strides[5] as usize, step.output.strides[5] as usize];
+    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
+        for n in 0..step.dims[5] as usize {
+            let (from, to) = (from + n * next[0], to + n * next[1]);
+            let x = &floats(input)[from..from + length];
+            let y = &mut floats_mut(output)[to..to + length];
+            // SAFETY: the tier is chosen only for a `Cpu` that has the instructions.
+            unsafe { softmax_run(x, y) };
+        }
+    });
+    true
+}
+
+/// Normalizes runs.
+pub(super) fn normalize(step: &Normalize, input: &[u8], scale: &[u8], bias: &[u8], output: &mut [u8]) {
+    let length = step.length as usize;
+    let (scale, bias) = (floats(scale), floats(bias));
+    let next = [step.input.strides[5] as usize, step.output.strides[5] as usize];
+    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
+        for n in 0..step.dims[5] as usize {
+            let (from, to) = (from + n * next[0], to + n * next[1]);
+            let x = &floats(input)[from..from + length];
+            let y = &mut floats_mut(output)[to..to + length];
+            // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
+            // scale and a bias that is there have an element for each of a run.
+            unsafe { normalize_run(step, x, [scale, bias], y) };
+        }
+    });
+}
+
+/// `e^x`: by powers of two and the series to the seventh power, which is within 1e-8 on half of ln 2.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+fn exp(x: __m512) -> __m512 {
+    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    // Beyond these the result is 0 or infinite anyway; what is no number comes second and stays so.
+    let x = _mm512_min_ps(_mm512_set1_ps(89.0), _mm512_max_ps(_mm512_set1_ps(-104.0), x));
+    let n = _mm512_roundscale_ps::<NEAREST>(_mm512_mul_ps(x, _mm512_set1_ps(core::f32::consts::LOG2_E)));
+    // ln 2 in two parts, the first short enough that its product with n is exact.
+    let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693_359_4), x);
+    let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.121_944_4e-4), r);
+    let mut y = _mm512_set1_ps(1.0 / 5040.0);
+    for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(factor));
+    }
+    _mm512_scalef_ps(y, n)
+}
+
+/// The error function within 2e-7: Abramowitz and Stegun, 7.1.26.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+fn erf(x: __m512) -> __m512 {
+    let size = _mm512_abs_ps(x);
+    let one = _mm512_set1_ps(1.0);
+    let t = _mm512_div_ps(one, _mm512_fmadd_ps(size, _mm512_set1_ps(0.327_591_1), one));
+    let mut y = _mm512_set1_ps(1.061_405_4);
+    for factor in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+        y = _mm512_fmadd_ps(y, t, _mm512_set1_ps(factor));
+    }
+    let power = exp(_mm512_mul_ps(_mm512_sub_ps(_mm512_setzero_ps(), size), size));
+    let y = _mm512_fnmadd_ps(_mm512_mul_ps(y, t), power, one);
+    let negative = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps());
+    _mm512_mask_sub_ps(y, negative, _mm512_setzero_ps(), y)
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+fn sigmoid(x: __m512) -> __m512 {
+    let one = _mm512_set1_ps(1.0);
+    _mm512_div_ps(
+        one,
+        _mm512_add_ps(one, exp(_mm512_sub_ps(_mm512_setzero_ps(), x))),
+    )
+}
+
+/// A function of 16 elements.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+fn apply(step: &Unary, x: __m512) -> __m512 {
+    let set = |x: f32| _mm512_set1_ps(x);
+    let limited = |x: __m512, low: f32, high: f32| _mm512_min_ps(_mm512_max_ps(x, set(low)), set(high));
+    match step.function {
+        Function::Relu => _mm512_max_ps(x, set(0.0)),
+        Function::Clip => limited(x, step.alpha, step.beta),
+        Function::Sigmoid => sigmoid(x),
+        Function::Tanh => _mm512_fmsub_ps(set(2.0), sigmoid(_mm512_add_ps(x, x)), set(1.0)),
+        Function::Erf => erf(x),
+        Function::Gelu => {
+            let half = _mm512_mul_ps(x, set(0.5));
+            _mm512_fmadd_ps(
+                half,
+                erf(_mm512_mul_ps(x, set(core::f32::consts::FRAC_1_SQRT_2))),
+                half,
+            )
+        }
+        Function::Swish => _mm512_mul_ps(x, sigmoid(_mm512_mul_ps(x, set(step.alpha)))),
+        Function::HardSwish => {
+            let gate = _mm512_add_ps(_mm512_div_ps(x, set(6.0)), set(0.5));
+            _mm512_mul_ps(x, limited(gate, 0.0, 1.0))
+        }
+        Function::Exp => exp(x),
+        _ => x,
+    }
+}
+
+/// # Safety
+/// The processor has the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn unary_run(step: &Unary, x: &[f32], y: &mut [f32]) {
+    for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
+        let mask = mask(y.len());
+        // SAFETY: the mask leaves out elements that are not there.
+        unsafe {
+            let found = apply(step, _mm512_maskz_loadu_ps(mask, x.as_ptr()));
+            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+        }
+    }
+}
+
+/// # Safety
+/// The processor has the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn softmax_run(x: &[f32], y: &mut [f32]) {
+    let least = _mm512_set1_ps(f32::NEG_INFINITY);
+    let mut greatest = least;
+    for x in x.chunks(LANES) {
+        // SAFETY: the mask leaves out elements that are not there.
+        let x = unsafe { _mm512_mask_loadu_ps(least, mask(x.len()), x.as_ptr()) };
+        greatest = _mm512_max_ps(x, greatest);
+    }
+    let greatest = _mm512_set1_ps(_mm512_reduce_max_ps(greatest));
+    let mut sum = _mm512_setzero_ps();
+    for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
+        let mask = mask(y.len());
+        // SAFETY: the mask leaves out elements that are not there.
+        unsafe {
+            let power = exp(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x.as_ptr()), greatest));
+            sum = _mm512_mask_add_ps(sum, mask, sum, power);
+            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, power);
+        }
+    }
+    let factor = _mm512_set1_ps(1.0 / _mm512_reduce_add_ps(sum));
+    for y in y.chunks_mut(LANES) {
+        let mask = mask(y.len());
+        // SAFETY: the mask leaves out elements that are not there.
+        unsafe {
+            let found = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, y.as_ptr()), factor);
+            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+        }
+    }
+}
+
+/// The sum of a function of all elements, in `f64`.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn sum(x: &[f32], function: impl Fn(__m512d) -> __m512d) -> f64 {
+    let mut sum = _mm512_setzero_pd();
+    for x in x.chunks(LANES / 2) {
+        let mask = mask(x.len()) as u8;
+        // SAFETY: the mask leaves out elements that are not there.
+        let x = unsafe { _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x.as_ptr())) };
+        sum = _mm512_mask_add_pd(sum, mask, sum, function(x));
+    }
+    _mm512_reduce_add_pd(sum)
+}
+
+/// # Safety
+/// The processor has the instructions; the first table has as many elements as a run, the second as many or none.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn normalize_run(step: &Normalize, x: &[f32], tables: [&[f32]; 2], y: &mut [f32]) {
+    let [scale, bias] = tables;
+    let length = x.len() as f64;
+    // SAFETY: the processor has the instructions.
+    let (mean, variance) = unsafe {
+        let mean = if step.centre == 0 {
+            0.0
+        } else {
+            sum(x, |x| x) / length
+        };
+        let centre = _mm512_set1_pd(mean);
+        let squares = sum(x, |x| {
+            let x = _mm512_sub_pd(x, centre);
+            _mm512_mul_pd(x, x)
+        });
+        (mean, squares / length)
+    };
+    let factor = _mm512_set1_ps((1.0 / libm::sqrt(variance + f64::from(step.epsilon))) as f32);
+    let mean = _mm512_set1_ps(mean as f32);
+    for (n, (x, y)) in x.chunks(LANES).zip(y.chunks_mut(LANES)).enumerate() {
+        let mask = mask(y.len());
+        // SAFETY: the mask leaves out elements that are not there.
+        unsafe {
+            let x = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x.as_ptr()), mean);
+            let scale = _mm512_maskz_loadu_ps(mask, scale.as_ptr().add(n * LANES));
+            let mut found = _mm512_mul_ps(_mm512_mul_ps(x, factor), scale);
+            if !bias.is_empty() {
+                found = _mm512_add_ps(found, _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(n * LANES)));
+            }
+            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+        }
+    }
+}
