@@ -34,6 +34,12 @@ pub trait Judge {
     /// [`ErrorKind::Data`] or [`ErrorKind::Graph`].
     fn judge(&mut self, graph: &Graph, set: Set) -> Result<Verdict>;
 
+    /// Fits temperatures and thresholds to the quantized graph on the tune set; graphs are judged with them from then on.
+    ///
+    /// # Errors
+    /// As [`Judge::judge`].
+    fn refit(&mut self, float: &Graph, quantized: &Graph) -> Result<()>;
+
     /// Is told what happens: a stage, how much of it is done and how much there is.
     fn progress(&mut self, stage: &str, done: usize, of: usize);
 }
@@ -134,6 +140,8 @@ pub fn quantize(
     }
     judge.progress("judge float on eval", 0, 1);
     let expected = judge.judge(&float, Set::Eval)?;
+    judge.progress("fit temperature and thresholds", 0, 1);
+    judge.refit(&float, &best.quantized.graph)?;
     judge.progress("judge quantized on eval", 0, 1);
     let found = judge.judge(&best.quantized.graph, Set::Eval)?;
     let eval = Agreement::new(&expected, &found, &recipe.limits);

@@ -10,14 +10,18 @@ pub mod calibrate;
 pub mod control;
 mod error;
 mod fold;
+pub mod heads;
+mod lower;
 mod macs;
 pub mod recipe;
 mod remedy;
 pub mod report;
 pub mod scheme;
 pub mod sensitivity;
+pub mod split;
 pub mod verdict;
 
 pub use error::{Error, ErrorKind, Result};
 pub use fold::fold;
+pub use lower::lower;
 pub use macs::{is_integer, macs, totals};

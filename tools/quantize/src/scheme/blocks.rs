@@ -28,6 +28,14 @@ pub(super) fn fits(graph: &Graph, node: &Node) -> bool {
         && weights.is_some_and(|w| w.dtype() == Dtype::F32 && w.quantization.is_none() && w.rank() >= 2)
 }
 
+/// Elements of a block along an axis: the largest part of its length that is at most `size` elements, or the whole
+/// axis where that is under half of `size`, so that blocks are whole.
+fn block_of(length: usize, size: usize) -> usize {
+    let most = size.min(length).max(1);
+    let part = (1..=most).rev().find(|part| length % part == 0).unwrap_or(1);
+    if part < most.div_ceil(2) { length } else { part }
+}
+
 /// Stores the weights of products as integers from `-limit` to `limit`, taken back to floats before each product.
 pub(super) fn apply(graph: &mut Graph, choice: &Choice, limit: i8) -> Result<()> {
     let mut nodes = Vec::with_capacity(graph.nodes.len() * 2);
@@ -41,7 +49,8 @@ pub(super) fn apply(graph: &mut Graph, choice: &Choice, limit: i8) -> Result<()>
         {
             let name = graph.value(weights).name.clone();
             let ty = tensor.tensor_type();
-            let integers = affine::blocks(&name, tensor, axis, choice.block, limit)?;
+            let size = block_of(tensor.shape().get(axis).copied().unwrap_or(1), choice.block);
+            let integers = affine::blocks(&name, tensor, axis, size, limit)?;
             let stored = graph.add_constant(graph.unique_name(&format!("{name}.blocks")), integers);
             let real_name = graph.unique_name(&format!("{name}.f32"));
             let real = graph.add_value(real_name.clone(), ty);

@@ -9,7 +9,7 @@ mod integer;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use limbic_graph::{Graph, Node, Op};
+use limbic_graph::{Dim, Graph, Node, Op, passes};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Table;
@@ -229,18 +229,40 @@ pub fn apply(graph: &Graph, table: Option<&Table>, choice: &Choice) -> Result<Qu
         Scheme::WeightsInt4 => blocks::apply(&mut quantized, choice, 7)?,
         Scheme::F16 => half::apply(&mut quantized, need()?, choice)?,
     }
-    limbic_graph::passes::remove_dead(&mut quantized);
+    passes::remove_dead(&mut quantized);
     quantized.sort()?;
     quantized.check()?;
-    let placements = quantized
+    let bound = largest(&quantized)?;
+    let placements = bound
         .nodes
         .iter()
-        .filter_map(|node| placement(&quantized, node, choice))
+        .filter_map(|node| placement(&bound, node, choice))
         .collect();
     Ok(Quantized {
         graph: quantized,
         placements,
     })
+}
+
+/// The graph with its symbols at their greatest, to count on.
+fn largest(graph: &Graph) -> Result<Graph> {
+    let mut bound = graph.clone();
+    for &id in &graph.inputs {
+        let value = graph.value(id);
+        let Some(dims) = &value.ty.dims else { continue };
+        let extent = |dim: &Dim| match *dim {
+            Dim::Known(n) => Some(n),
+            Dim::Symbol(n) => graph.symbols.get(n).map(|symbol| symbol.max),
+        };
+        let Some(shape) = dims.iter().map(extent).collect::<Option<Vec<usize>>>() else {
+            continue;
+        };
+        passes::bind(&mut bound, &value.name, passes::Binding::Shape(shape))?;
+    }
+    if !graph.symbols.is_empty() {
+        limbic_graph::infer::infer(&mut bound)?;
+    }
+    Ok(bound)
 }
 
 fn placement(graph: &Graph, node: &Node, choice: &Choice) -> Option<Placement> {

@@ -121,6 +121,17 @@ fn check(graph: &Graph, scheme: Scheme, least_db: f64) -> Quantized {
         assert_eq!(found[0].dtype(), Dtype::F32);
         ratio.add(&found[0].to_f32(), &expected[0].to_f32());
     }
+    // What is written out for export computes the same.
+    let lowered = crate::lower(&quantized.graph).unwrap();
+    let mut exported = SignalToNoise::default();
+    for input in inputs(graph) {
+        let expected = interpret::run(&quantized.graph, &input).unwrap();
+        exported.add(
+            &interpret::run(&lowered, &input).unwrap()[0].to_f32(),
+            &expected[0].to_f32(),
+        );
+    }
+    assert!(exported.db() > 100.0, "{scheme:?}: {} dB", exported.db());
     assert!(ratio.db() > least_db, "{scheme:?}: {} dB", ratio.db());
     assert!(ratio.db() < 200.0, "{scheme:?} changes nothing");
     quantized

@@ -1,0 +1,218 @@
+//! The whole way: what the answers lose is found on the tune set and given back to float.
+
+use limbic_graph::op::{Convolution, Padding, PoolKind, Unary};
+use limbic_graph::{Dtype, Graph, Op, Tensor, TensorType, ValueId, interpret};
+use limbic_quantize::calibrate::Table;
+use limbic_quantize::control::{Judge, Outcome, Set, quantize};
+use limbic_quantize::recipe::{Recipe, Remedy};
+use limbic_quantize::verdict::{Class, Verdict};
+use limbic_quantize::{Error, ErrorKind, Result};
+
+const CLASSES: usize = 4;
+
+fn numbers(shape: &[usize], seed: u32) -> Tensor {
+    let count: usize = shape.iter().product();
+    let number = |n: u32| {
+        let mixed = n
+            .wrapping_add(seed.wrapping_mul(7919))
+            .wrapping_mul(2_654_435_761);
+        ((mixed ^ (mixed >> 15)) >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    Tensor::new(shape, (0..count as u32).map(number).collect::<Vec<f32>>()).unwrap()
+}
+
+fn float() -> TensorType {
+    TensorType::unshaped(Dtype::F32)
+}
+
+fn conv(graph: &mut Graph, name: &str, x: ValueId, shape: [usize; 4], seed: u32) -> ValueId {
+    let w = graph.add_constant(format!("{name}.w"), numbers(&shape, seed));
+    let b = graph.add_constant(format!("{name}.b"), numbers(&[shape[0]], seed + 1));
+    let same = Convolution {
+        padding: Padding::Explicit(vec![1; 4]),
+        ..Convolution::unit(2)
+    };
+    let y = graph.add_node(name, Op::Conv(same), &[x, w, b], float());
+    graph.add_node(format!("{name}.relu"), Op::Unary(Unary::Relu), &[y], float())
+}
+
+/// Three convolutions and a product to the classes.
+fn network() -> Graph {
+    let mut graph = Graph::new("classes");
+    let x = graph.add_input("x", TensorType::new(Dtype::F32, &[1, 2, 8, 8]));
+    let x = conv(&mut graph, "first", x, [8, 2, 3, 3], 1);
+    let x = conv(&mut graph, "second", x, [8, 8, 3, 3], 3);
+    let x = conv(&mut graph, "third", x, [8, 8, 3, 3], 5);
+    let average = PoolKind::Average {
+        include_padding: false,
+    };
+    let x = graph.add_node("pool", Op::GlobalPool(average), &[x], float());
+    let x = graph.add_node("flat", Op::Flatten { axis: 1 }, &[x], float());
+    let w = graph.add_constant("last.w", numbers(&[CLASSES, 8], 7));
+    let b = graph.add_constant("last.b", Tensor::vector(vec![0f32; CLASSES]));
+    let product = Op::Gemm {
+        alpha: 1.0,
+        beta: 1.0,
+        transpose_a: false,
+        transpose_b: true,
+    };
+    let y = graph.add_node("last", product, &[x, w, b], float());
+    graph.outputs.push(y);
+    limbic_graph::infer::infer(&mut graph).unwrap();
+    graph
+}
+
+/// Judges by the float network's own answers.
+struct OwnAnswers {
+    truth: Graph,
+    calibration: usize,
+    refitted: bool,
+}
+
+impl OwnAnswers {
+    fn answers(&self, graph: &Graph, set: Set) -> Result<Vec<usize>> {
+        let from = if set == Set::Tune { 1000 } else { 2000 };
+        (from..from + 60)
+            .map(|n| {
+                let outputs = interpret::run(graph, &[numbers(&[1, 2, 8, 8], n)])?;
+                let logits = outputs[0].to_f32();
+                Ok((0..logits.len())
+                    .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
+                    .unwrap())
+            })
+            .collect()
+    }
+}
+
+impl Judge for OwnAnswers {
+    fn calibration(&mut self, n: usize) -> Result<Option<Vec<Tensor>>> {
+        Ok((n < self.calibration).then(|| vec![numbers(&[1, 2, 8, 8], n as u32)]))
+    }
+
+    fn judge(&mut self, graph: &Graph, set: Set) -> Result<Verdict> {
+        let (truth, answers) = (self.answers(&self.truth, set)?, self.answers(graph, set)?);
+        let right = truth.iter().zip(&answers).filter(|(a, b)| a == b).count();
+        let class = |n: usize| Class {
+            label: format!("class {n}"),
+            support: truth.iter().filter(|&&t| t == n).count(),
+            right: truth
+                .iter()
+                .zip(&answers)
+                .filter(|(t, a)| **t == n && **a == n)
+                .count(),
+        };
+        Ok(Verdict {
+            metric: 100.0 * right as f64 / truth.len() as f64,
+            classes: (0..CLASSES).map(class).collect(),
+            answers: answers.into_iter().map(|n| vec![n]).collect(),
+        })
+    }
+
+    fn refit(&mut self, _: &Graph, _: &Graph) -> Result<()> {
+        self.refitted = true;
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &str, _: usize, _: usize) {}
+}
+
+fn judge() -> OwnAnswers {
+    OwnAnswers {
+        truth: network(),
+        calibration: 24,
+        refitted: false,
+    }
+}
+
+fn run(table: Option<&Table>, recipe: &Recipe) -> Outcome {
+    let mut judge = judge();
+    let outcome = quantize(&network(), table, recipe, &mut judge).unwrap();
+    assert!(judge.refitted);
+    outcome
+}
+
+#[test]
+fn the_best_calibrator_on_the_tune_set_is_kept_and_everything_is_integer() {
+    let mut recipe = Recipe {
+        options: vec![Remedy::Equalise, Remedy::BiasCorrection],
+        ..Recipe::default()
+    };
+    recipe.limits.min_equal = 0.9;
+    recipe.limits.max_drop = 10.0;
+    recipe.limits.max_recall_drop = 100.0;
+    recipe.limits.max_drift = 100.0;
+    let outcome = run(None, &recipe);
+    let report = &outcome.report;
+    assert!(outcome.passed(), "{}", report.to_text());
+    assert_eq!(report.integer_share, 1.0);
+    assert_eq!(report.tried.len(), 16);
+    let kept: Vec<_> = report.tried.iter().filter(|tried| tried.kept).collect();
+    let best = report.tried.iter().map(|tried| tried.equal).fold(0.0, f64::max);
+    assert_eq!((kept.len(), kept[0].equal), (1, best));
+    assert!(report.left_in_float.is_empty() && report.sensitivities.is_empty());
+}
+
+#[test]
+fn an_operation_that_spoils_the_answers_returns_to_float_with_reason_and_cost() {
+    let good = run(None, &Recipe::default()).table.unwrap().to_text();
+    // A range that clips nearly everything that the third convolution reads.
+    let spoiled: String = good
+        .lines()
+        .map(|line| match line.split('\t').next() {
+            Some("second.relu") => "second.relu\t0.0\t0.01\tmanual\t0.0\t9.0\n".to_owned(),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let table = Table::from_text(&spoiled).unwrap();
+    let mut recipe = Recipe::default();
+    recipe.limits.min_equal = 0.9;
+    recipe.limits.max_drop = 10.0;
+    recipe.limits.max_recall_drop = 100.0;
+    recipe.limits.max_drift = 100.0;
+    let outcome = run(Some(&table), &recipe);
+    let report = &outcome.report;
+    assert_eq!(report.sensitivities[0].node, "third");
+    let third = report
+        .left_in_float
+        .iter()
+        .find(|left| left.node == "third")
+        .unwrap();
+    assert!(third.reason.contains("returned to float"), "{}", third.reason);
+    assert_eq!(third.macs, 8 * 64 * 8 * 9);
+    assert!(
+        report.tune.passed() && report.integer_share < 1.0,
+        "{}",
+        report.to_text()
+    );
+}
+
+#[test]
+fn the_same_recipe_and_data_give_the_same_graph_and_report() {
+    let (a, b) = (run(None, &Recipe::default()), run(None, &Recipe::default()));
+    assert_eq!(a.quantized.graph, b.quantized.graph);
+    assert_eq!(
+        serde_json::to_string(&a.report).unwrap(),
+        serde_json::to_string(&b.report).unwrap()
+    );
+}
+
+#[test]
+fn a_recipe_that_names_no_node_of_the_graph_is_refused() {
+    let recipe = Recipe {
+        float: vec!["fourth".to_owned()],
+        ..Recipe::default()
+    };
+    let error: Error = quantize(&network(), None, &recipe, &mut judge()).unwrap_err();
+    assert_eq!((error.kind(), error.place()), (ErrorKind::Parameter, "float"));
+}
+
+#[test]
+fn calibration_without_inputs_is_refused() {
+    let mut judge = judge();
+    judge.calibration = 0;
+    let error = quantize(&network(), None, &Recipe::default(), &mut judge).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Data, "calibration data")
+    );
+}
