@@ -45,6 +45,10 @@ pub enum Command {
     Conformance(Conformance),
     /// Turn a trained checkpoint into a bundle, an ONNX file or a TFLite file.
     Convert(Convert),
+    /// Compare two networks tensor by tensor.
+    Compare(Compare),
+    /// Quantize a bundle's network and prove that its answers hold.
+    Quantize(Quantize),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -316,6 +320,133 @@ pub struct Convert {
     pub output: PathBuf,
 
     /// One JSON document instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbic quantize`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The CSVs are those of `limbic eval`. Ranges come from --calib, choices, temperature and thresholds \
+    from\n--tune, and --eval says whether the answers hold; --data is split into the three by digest.\n\
+    A recipe is TOML: scheme, methods, options, float, block, sensitivity_inputs, [limits], [calibrators].\n\
+    Exit code 1, and nothing written, where the answers on the eval set are not within the limits."
+)]
+pub struct Quantize {
+    /// Bundle of the float network.
+    pub bundle: PathBuf,
+
+    /// Items whose tensors give the ranges; labels are not needed.
+    #[arg(long, value_name = "FILE")]
+    pub calib: Option<PathBuf>,
+
+    /// Labelled items that choices are made on.
+    #[arg(long, value_name = "FILE")]
+    pub tune: Option<PathBuf>,
+
+    /// Labelled items that judge the result, used for nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub eval: Option<PathBuf>,
+
+    /// One file of labelled items, split by digest, instead of the three.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["calib", "tune", "eval"])]
+    pub data: Option<PathBuf>,
+
+    /// Scheme: int8, int8-symmetric, dynamic, mixed, weights-int8, weights-int4 or f16; without it chosen by the
+    /// architecture.
+    #[arg(long, value_name = "NAME")]
+    pub scheme: Option<String>,
+
+    /// Points of the metric that may be lost; 0.5 without it.
+    #[arg(long, value_name = "POINTS")]
+    pub max_drop: Option<f64>,
+
+    /// Metric that is watched; without it accuracy, or macro F1 for a multi-label head.
+    #[arg(long, value_enum)]
+    pub metric: Option<QuantizeMetric>,
+
+    /// Head that is judged; without it the first whose labels hold all labels of the data.
+    #[arg(long, value_name = "NAME")]
+    pub head: Option<String>,
+
+    /// Recipe to follow; the command line comes before it.
+    #[arg(long, value_name = "FILE.toml")]
+    pub recipe: Option<PathBuf>,
+
+    /// Calibration table to use instead of calibrating.
+    #[arg(long, value_name = "FILE.txt")]
+    pub table: Option<PathBuf>,
+
+    /// Most items of the calibration set, the first ones.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub calib_items: usize,
+
+    /// Most items of the tune set and of the eval set, the first ones.
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub limit: usize,
+
+    /// Write the calibration table here too.
+    #[arg(long, value_name = "FILE.txt")]
+    pub write_table: Option<PathBuf>,
+
+    /// Write the quantized network as ONNX here too.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub onnx: Option<PathBuf>,
+
+    /// Write the quantized network as TFLite here too.
+    #[arg(long, value_name = "FILE.tflite")]
+    pub tflite: Option<PathBuf>,
+
+    /// Bundle file to write.
+    #[arg(short, long, value_name = "FILE.limbic")]
+    pub output: PathBuf,
+
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Metric that `quantize` watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QuantizeMetric {
+    /// Share of right answers.
+    Accuracy,
+    /// Mean recall over the labels.
+    Uar,
+    /// Mean F1 over the labels.
+    MacroF1,
+    /// F1 over all label decisions.
+    MicroF1,
+}
+
+/// `limbic compare`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A and B are bundles (FILE.limbic#VARIANT for another than the first variant), ONNX or TFLite files,\n\
+    or a .npz of recorded tensors; networks run on the reference interpreter. Tensors are matched by name and size.\n\
+    Without --data they run on the recorded inputs of a .npz, or on noise.\n\
+    Exit code 1 where a tensor diverges or holds NaN or an infinity."
+)]
+pub struct Compare {
+    /// What is taken for right.
+    pub a: PathBuf,
+
+    /// What is compared with it.
+    pub b: PathBuf,
+
+    /// CSV of items that a bundle's preprocessing makes inputs of.
+    #[arg(short, long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+
+    /// Most inputs, the first ones.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub limit: usize,
+
+    /// Least signal-to-noise ratio, in decibels, of a tensor that does not diverge.
+    #[arg(long, value_name = "DB", default_value_t = 20.0)]
+    pub least_snr: f64,
+
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -9,6 +9,7 @@ mod dataset;
 mod failure;
 mod inputs;
 mod metrics;
+mod network;
 mod npz;
 mod show;
 mod version;
@@ -45,9 +46,11 @@ fn main() -> ExitCode {
         Command::Eval(args) => cmd::eval::run(&args),
         Command::Preprocess(args) => cmd::preprocess::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Compare(args) => cmd::compare::run(&args),
         Command::Pack(args) => cmd::pack::run(&args),
         Command::Conformance(args) => cmd::conformance::run(&args),
         Command::Convert(args) => cmd::convert::run(&args),
+        Command::Quantize(args) => cmd::quantize::run(&args),
         Command::Completions { shell } => cmd::completions::run(shell),
     };
     match outcome {

@@ -115,10 +115,11 @@ impl Builder {
         let integers = self.add(&of("rows"), cast(Dtype::I8), &[rounded], Dtype::I8);
         let sums = self.add(&of("sums"), Op::MatMulInteger, &[integers, weights], Dtype::I32);
         let sums = self.add(&of("real_sums"), cast(float), &[sums], float);
-        let scale = self.add(
-            &of("scales_product"),
+        // One factor after the other: ONNX Runtime takes a product of two scales for one number a tensor.
+        let sums = self.add(
+            &of("scaled_columns"),
             Op::Binary(Binary::Mul),
-            &[scale, scales],
+            &[sums, scales],
             float,
         );
         match bias {

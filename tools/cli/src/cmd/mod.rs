@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod compare;
 pub mod completions;
 pub mod conformance;
 pub mod convert;
@@ -9,3 +10,4 @@ pub mod infer;
 pub mod inspect;
 pub mod pack;
 pub mod preprocess;
+pub mod quantize;

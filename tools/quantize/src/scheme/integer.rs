@@ -3,20 +3,27 @@
 use std::collections::{BTreeSet, HashMap};
 
 use limbic_graph::op::Unary;
-use limbic_graph::{Graph, Node, Op, Quantization, TensorType, ValueId};
+use limbic_graph::{Dtype, Graph, Node, Op, Quantization, TensorType, ValueId};
 
 use crate::calibrate::{Range, Table};
 use crate::error::Result;
 use crate::scheme::assign::{Assignment, Kind, output_axis};
 use crate::scheme::{Choice, Scheme, affine};
 
-/// Names of the values whose ranges make the scales of the quantized ones.
+/// Names of the values whose ranges make the scales of the quantized ones, whatever other nodes stay in float too.
 pub(super) fn wanted(graph: &Graph, assignment: &Assignment) -> BTreeSet<String> {
-    let clamps = Clamps::new(graph, assignment);
-    (0..graph.values.len())
-        .map(ValueId)
-        .filter(|id| assignment.quantized[id.0])
-        .map(|id| graph.value(clamps.source(graph, assignment, id)).name.clone())
+    let float = |id: &ValueId| {
+        let value = graph.value(*id);
+        value.constant.is_none() && value.ty.dtype == Dtype::F32
+    };
+    graph
+        .nodes
+        .iter()
+        .zip(&assignment.kinds)
+        .filter(|(_, kind)| **kind != Kind::Float)
+        .flat_map(|(node, _)| node.inputs.iter().chain(&node.outputs).flatten())
+        .filter(|id| float(id))
+        .map(|id| graph.value(*id).name.clone())
         .collect()
 }
 

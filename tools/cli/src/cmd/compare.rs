@@ -1,0 +1,333 @@
+//! `limbic compare`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use limbic_bundle::Bundle;
+use limbic_checkpoint::Checkpoint;
+use limbic_graph::{Dtype, Graph, Tensor, interpret};
+use limbic_quantize::sensitivity::SignalToNoise;
+use serde::Serialize;
+
+use crate::args::Compare;
+use crate::dataset::{Dataset, Labels};
+use crate::failure;
+use crate::inputs::Pictures;
+use crate::network::Network;
+use crate::show::print_line;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    a: String,
+    b: String,
+    inputs: usize,
+    tensors: Vec<Row>,
+    /// The first tensor, in the order they are made, whose signal-to-noise ratio is under the limit.
+    first_divergent: Option<String>,
+    /// Tensors with NaN or infinite values, with the file they are in.
+    not_finite: Vec<String>,
+}
+
+/// A tensor that both have.
+#[derive(Debug, Serialize)]
+struct Row {
+    tensor: String,
+    max_abs: f64,
+    /// Nothing where the two are equal.
+    snr_db: Option<f64>,
+    /// Nothing where one is all zeros.
+    cosine: Option<f64>,
+}
+
+/// Differences of one tensor over all inputs.
+#[derive(Debug, Default)]
+struct Difference {
+    max_abs: f64,
+    ratio: SignalToNoise,
+    products: [f64; 3],
+}
+
+impl Difference {
+    fn add(&mut self, a: &[f32], b: &[f32]) {
+        self.ratio.add(b, a);
+        for (&a, &b) in a.iter().zip(b) {
+            let (a, b) = (f64::from(a), f64::from(b));
+            // A NaN is the greatest difference there is.
+            let apart = (a - b).abs();
+            self.max_abs = if apart.is_nan() {
+                f64::INFINITY
+            } else {
+                self.max_abs.max(apart)
+            };
+            self.products[0] += a * b;
+            self.products[1] += a * a;
+            self.products[2] += b * b;
+        }
+    }
+
+    fn row(&self, tensor: String) -> Row {
+        let [ab, aa, bb] = self.products;
+        let norm = (aa * bb).sqrt();
+        Row {
+            tensor,
+            max_abs: self.max_abs,
+            snr_db: Some(self.ratio.db()).filter(|db| db.is_finite()),
+            cosine: (norm > 0.0).then(|| ab / norm),
+        }
+    }
+}
+
+/// One of the two that are compared.
+enum Side {
+    /// A network that the interpreter runs.
+    Graph(Box<Graph>, Option<Box<Network>>),
+    /// Recorded tensors, by name.
+    Recorded(BTreeMap<String, Tensor>),
+}
+
+/// Compares two networks, or a network and recorded tensors, tensor by tensor.
+pub fn run(args: &Compare) -> Result<ExitCode> {
+    let (a, b) = (open(&args.a)?, open(&args.b)?);
+    let mut differences: Vec<(String, Difference)> = Vec::new();
+    let mut not_finite = Vec::new();
+    let inputs = inputs(args, &a, &b)?;
+    for input in &inputs {
+        let mut seen: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+        walk(&a, input, &mut |name, values| {
+            scan(&mut not_finite, &args.a, name, &values);
+            seen.insert(name.to_owned(), values);
+        })?;
+        walk(&b, input, &mut |name, values| {
+            scan(&mut not_finite, &args.b, name, &values);
+            let Some(expected) = seen.get(name).filter(|expected| expected.len() == values.len()) else {
+                return;
+            };
+            let n = match differences.iter().position(|(known, _)| known == name) {
+                Some(n) => n,
+                None => {
+                    differences.push((name.to_owned(), Difference::default()));
+                    differences.len() - 1
+                }
+            };
+            differences[n].1.add(expected, &values);
+        })?;
+    }
+    let tensors: Vec<Row> = differences
+        .into_iter()
+        .map(|(name, found)| found.row(name))
+        .collect();
+    let first_divergent = tensors
+        .iter()
+        .find(|row| row.max_abs.is_infinite() || row.snr_db.is_some_and(|db| db < args.least_snr))
+        .map(|row| row.tensor.clone());
+    let report = Report {
+        a: args.a.display().to_string(),
+        b: args.b.display().to_string(),
+        inputs: inputs.len(),
+        tensors,
+        first_divergent,
+        not_finite,
+    };
+    if args.json {
+        print_line(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print_table(&report)?;
+    }
+    if report.tensors.is_empty() {
+        bail!(
+            "{} and {} have no tensor of one name and size in common",
+            report.a,
+            report.b
+        );
+    }
+    let passed = report.first_divergent.is_none() && report.not_finite.is_empty();
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(failure::SAID_NO)
+    })
+}
+
+fn open(path: &Path) -> Result<Side> {
+    let context = || format!("can't use {}", path.display());
+    let bytes = |path: &Path| std::fs::read(path).with_context(context);
+    Ok(match path.extension().and_then(|extension| extension.to_str()) {
+        Some("onnx") => {
+            let graph = limbic_graph::onnx::read(&bytes(path)?, path.parent()).with_context(context)?;
+            Side::Graph(Box::new(graph), None)
+        }
+        Some("tflite") => Side::Graph(
+            Box::new(limbic_graph::tflite::read(&bytes(path)?).with_context(context)?),
+            None,
+        ),
+        Some("npz") => {
+            let file = Checkpoint::open(path).with_context(context)?;
+            let tensors = file
+                .tensors()
+                .iter()
+                .map(|entry| Ok((entry.name.clone(), file.read(&entry.name)?)))
+                .collect::<Result<_>>();
+            Side::Recorded(tensors.with_context(context)?)
+        }
+        _ => {
+            let (path, variant) = match path.to_str().and_then(|path| path.rsplit_once('#')) {
+                Some((path, variant)) => (Path::new(path), Some(variant)),
+                None => (path, None),
+            };
+            let bundle = Bundle::open(path).with_context(context)?;
+            let network = Network::open(&bundle, variant).with_context(context)?;
+            Side::Graph(Box::new(network.graph.clone()), Some(Box::new(network)))
+        }
+    })
+}
+
+/// What the networks are run on, by the names of their inputs: items of the data, recorded inputs, or noise.
+fn inputs(args: &Compare, a: &Side, b: &Side) -> Result<Vec<BTreeMap<String, Tensor>>> {
+    let sides = [a, b];
+    if let Some(path) = &args.data {
+        let network = sides.iter().find_map(|side| match side {
+            Side::Graph(_, network) => network.as_deref(),
+            Side::Recorded(_) => None,
+        });
+        let network =
+            network.context("--data needs a bundle, whose preprocessing makes tensors of the items")?;
+        let dataset = Dataset::read(path, Labels::Optional)?;
+        let mut pictures = Pictures::default();
+        let mut found = Vec::new();
+        for item in network.items(&dataset) {
+            for window in network.windows(&item, &mut pictures)? {
+                let names = network
+                    .graph
+                    .inputs
+                    .iter()
+                    .map(|id| network.graph.value(*id).name.clone());
+                found.push(names.zip(window.tensors).collect());
+                if found.len() == args.limit {
+                    return Ok(found);
+                }
+            }
+        }
+        return Ok(found);
+    }
+    if let Some(recorded) = sides.iter().find_map(|side| match side {
+        Side::Recorded(tensors) => Some(tensors),
+        Side::Graph(..) => None,
+    }) {
+        return Ok(vec![recorded.clone()]);
+    }
+    let graph = sides.iter().find_map(|side| match side {
+        Side::Graph(graph, _) => Some(graph),
+        Side::Recorded(_) => None,
+    });
+    let graph = graph.context("one of the two must be a network")?;
+    let noise = (0..args.limit.min(4) as u32).map(|n| {
+        graph
+            .inputs
+            .iter()
+            .map(|id| Ok((graph.value(*id).name.clone(), noise(graph, *id, n)?)))
+            .collect::<Result<_>>()
+    });
+    noise.collect()
+}
+
+/// Deterministic numbers from -1 to 1, or ones for integers, in the shape of an input.
+fn noise(graph: &Graph, id: limbic_graph::ValueId, seed: u32) -> Result<Tensor> {
+    let value = graph.value(id);
+    let shape = value
+        .ty
+        .shape()
+        .with_context(|| format!("input {} has no fixed shape; give --data", value.name))?;
+    let count: usize = shape.iter().product();
+    Ok(match value.ty.dtype {
+        Dtype::F32 => {
+            let number = |n: u32| {
+                let bits = n.wrapping_add(seed.wrapping_mul(97)).wrapping_mul(2_654_435_761) >> 8;
+                bits as f32 / (1 << 23) as f32 - 1.0
+            };
+            Tensor::new(&shape, (0..count as u32).map(number).collect::<Vec<f32>>())?
+        }
+        Dtype::I64 => Tensor::new(&shape, vec![1i64; count])?,
+        other => bail!("input {} is {other}; give --data", value.name),
+    })
+}
+
+/// Shows every tensor as real numbers, in the order they are made.
+fn walk(side: &Side, input: &BTreeMap<String, Tensor>, show: &mut dyn FnMut(&str, Vec<f32>)) -> Result<()> {
+    let graph = match side {
+        Side::Graph(graph, _) => graph,
+        Side::Recorded(tensors) => {
+            tensors
+                .iter()
+                .for_each(|(name, tensor)| show(name, tensor.to_f32()));
+            return Ok(());
+        }
+    };
+    let feeds = graph
+        .inputs
+        .iter()
+        .map(|id| {
+            let name = &graph.value(*id).name;
+            let tensor = input
+                .get(name)
+                .with_context(|| format!("nothing for input {name}"))?;
+            Ok(match graph.value(*id).ty.shape() {
+                Some(shape) => tensor.reshaped(&shape)?,
+                None => tensor.clone(),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    interpret::run_observed(graph, &feeds, &mut |id, tensor| {
+        let real = match &tensor.quantization {
+            Some(_) => limbic_graph::dequantize(tensor).ok(),
+            None => Some(tensor.clone()).filter(|tensor| tensor.dtype().is_float()),
+        };
+        if let Some(real) = real {
+            let name = &graph.value(id).name;
+            // An ONNX file holds a quantized value as integers, and as real numbers under this name.
+            show(name.strip_suffix(".dequantized").unwrap_or(name), real.to_f32());
+        }
+    })?;
+    Ok(())
+}
+
+fn scan(found: &mut Vec<String>, path: &Path, name: &str, values: &[f32]) {
+    if values.iter().any(|value| !value.is_finite()) {
+        let line = format!("{}: {name}", path.display());
+        if !found.contains(&line) {
+            found.push(line);
+        }
+    }
+}
+
+fn print_table(report: &Report) -> Result<()> {
+    print_line(&format!(
+        "{} and {} on {} inputs",
+        report.a, report.b, report.inputs
+    ))?;
+    print_line(&format!(
+        "{:>12} {:>9} {:>9}  tensor",
+        "max abs", "SNR dB", "cosine"
+    ))?;
+    for row in &report.tensors {
+        let snr = row
+            .snr_db
+            .map_or_else(|| "equal".to_owned(), |db| format!("{db:.1}"));
+        let cosine = row
+            .cosine
+            .map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.5}"));
+        print_line(&format!(
+            "{:>12.4e} {snr:>9} {cosine:>9}  {}",
+            row.max_abs, row.tensor
+        ))?;
+    }
+    for line in &report.not_finite {
+        print_line(&format!("NaN or infinite: {line}"))?;
+    }
+    if let Some(tensor) = &report.first_divergent {
+        print_line(&format!("first that diverges: {tensor}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! `limbic quantize`
+
+mod judge;
+mod pack;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use limbic_bundle::Bundle;
+use limbic_quantize::calibrate::Table;
+use limbic_quantize::recipe::Recipe;
+use limbic_quantize::split::{Part, check_disjoint, part_of};
+use serde::Serialize;
+
+use crate::args::Quantize;
+use crate::dataset::{Dataset, Labels};
+use crate::failure;
+use crate::inputs::Pictures;
+use crate::network::{Item, Network, digest};
+use crate::show::print_line;
+
+use judge::Data;
+
+/// What `--json` prints and the bundle carries.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    model: &'a str,
+    /// How the data sets were made, in words.
+    data: String,
+    head: &'a str,
+    fitted: &'a [String],
+    #[serde(flatten)]
+    report: &'a limbic_quantize::report::Report,
+}
+
+/// Quantizes a bundle's network and writes the bundle where its answers hold.
+pub fn run(args: &Quantize) -> Result<ExitCode> {
+    let bundle =
+        Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
+    let recipe = recipe(args)?;
+    let table = args
+        .table
+        .as_deref()
+        .map(|path| anyhow::Ok(Table::from_text(&read(path)?)?))
+        .transpose()?;
+    let network = Network::open(&bundle, None)?;
+    let (sets, words) = sets(args, &network)?;
+    let graph = network.graph.clone();
+    let mut data = Data::new(
+        network,
+        bundle.manifest(),
+        sets,
+        args.head.as_deref(),
+        args.metric,
+    )?;
+    let outcome = limbic_quantize::control::quantize(&graph, table.as_ref(), &recipe, &mut data)?;
+    data.finish();
+    let document = Document {
+        model: &bundle.manifest().name,
+        data: words,
+        head: &data.head.name,
+        fitted: &data.fitted,
+        report: &outcome.report,
+    };
+    let json = serde_json::to_string_pretty(&document)? + "\n";
+    if args.json {
+        print_line(json.trim_end())?;
+    } else {
+        print_line(&format!(
+            "{}, head {}: {}",
+            document.model, document.head, document.data
+        ))?;
+        print_line(outcome.report.to_text().trim_end())?;
+        for fitted in document.fitted {
+            print_line(fitted)?;
+        }
+    }
+    if !outcome.passed() {
+        eprintln!("the answers on the eval set are not within the limits; nothing is written");
+        eprintln!(
+            "help: calibrate on more data, allow more with --max-drop, or keep operations in float by a recipe"
+        );
+        return Ok(ExitCode::from(failure::SAID_NO));
+    }
+    pack::write(args, &bundle, &data, &outcome, &recipe, &json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe of the file, with what the command line says in its place.
+fn recipe(args: &Quantize) -> Result<Recipe> {
+    let mut recipe = match &args.recipe {
+        Some(path) => Recipe::from_toml(&read(path)?).with_context(|| path.display().to_string())?,
+        None => Recipe::default(),
+    };
+    if let Some(name) = &args.scheme {
+        let schemes = limbic_quantize::scheme::Scheme::ALL;
+        let Some(scheme) = schemes.into_iter().find(|scheme| scheme.name() == name) else {
+            bail!(
+                "no scheme `{name}`; there is {}",
+                schemes.map(|scheme| scheme.name()).join(", ")
+            );
+        };
+        recipe.scheme = Some(scheme);
+    }
+    if let Some(max_drop) = args.max_drop {
+        recipe.limits.max_drop = max_drop;
+    }
+    recipe.check()?;
+    Ok(recipe)
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))
+}
+
+/// The three sets, no item in two of them, and how they were made in words.
+fn sets(args: &Quantize, network: &Network) -> Result<([Vec<Item>; 3], String)> {
+    let read = |path: &Path, need: Labels| -> Result<(Vec<Item>, Vec<[u8; 32]>)> {
+        let dataset = Dataset::read(path, need)?;
+        if let Some(broken) = dataset.broken.first() {
+            bail!("{}, line {}: {}", path.display(), broken.line, broken.error);
+        }
+        let items = network.items(&dataset);
+        let mut pictures = Pictures::default();
+        let digests = items
+            .iter()
+            .map(|item| Ok(digest(&network.windows(item, &mut pictures)?)))
+            .collect::<Result<Vec<_>>>()
+            .with_context(|| path.display().to_string())?;
+        Ok((items, digests))
+    };
+    let (mut sets, how) = match (&args.data, &args.calib, &args.tune, &args.eval) {
+        (Some(path), None, None, None) => {
+            let mut sets = [Vec::new(), Vec::new(), Vec::new()];
+            let (items, digests) = read(path, Labels::Required)?;
+            for (item, digest) in items.into_iter().zip(&digests) {
+                let part = match part_of(digest) {
+                    Part::Calibration => 0,
+                    Part::Tune => 1,
+                    Part::Eval => 2,
+                };
+                sets[part].push(item);
+            }
+            (sets, "one file split by digest".to_owned())
+        }
+        (None, Some(calib), Some(tune), Some(eval)) => {
+            let calib = read(calib, Labels::Optional)?;
+            let (tune, eval) = (read(tune, Labels::Required)?, read(eval, Labels::Required)?);
+            check_disjoint(&[("calib", &calib.1), ("tune", &tune.1), ("eval", &eval.1)])?;
+            (
+                [calib.0, tune.0, eval.0],
+                "three files, no item in two by digest".to_owned(),
+            )
+        }
+        _ => bail!("give --data, or all of --calib, --tune and --eval"),
+    };
+    for (set, limit) in sets.iter_mut().zip([args.calib_items, args.limit, args.limit]) {
+        set.truncate(limit);
+    }
+    for (set, name) in sets.iter().zip(["calibration", "tune", "eval"]) {
+        if set.is_empty() {
+            bail!("the {name} set has no items");
+        }
+    }
+    let [calib, tune, eval] = sets.each_ref().map(Vec::len);
+    let words = format!("{how}; {calib} items to calibrate, {tune} to tune, {eval} to judge");
+    Ok((sets, words))
+}

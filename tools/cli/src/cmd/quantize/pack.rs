@@ -1,0 +1,126 @@
+//! The quantized network beside the float one in a bundle.
+
+use anyhow::{Context, Result};
+use limbic_bundle::{
+    Asset, AssetKind, Bundle, BundleWriter, GraphFormat, Manifest, Precision, Variant, VariantEntry,
+};
+use limbic_quantize::control::Outcome;
+use limbic_quantize::recipe::Recipe;
+
+use super::judge::Data;
+use crate::args::Quantize;
+use crate::show::print_line;
+
+/// Name of the variant and stem of its entries.
+const NAME: &str = "quantized";
+
+/// Writes the bundle, and the other files that were asked for.
+pub fn write(
+    args: &Quantize,
+    bundle: &Bundle,
+    data: &Data,
+    outcome: &Outcome,
+    recipe: &Recipe,
+    report: &str,
+) -> Result<()> {
+    let lowered = limbic_quantize::lower(&outcome.quantized.graph)?;
+    let onnx = limbic_graph::onnx::write(&lowered).context("can't write ONNX")?;
+    if let Some(path) = &args.onnx {
+        std::fs::write(path, &onnx).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    if let Some(path) = &args.tflite {
+        let tflite = limbic_graph::tflite::write(&lowered).context("can't write TFLite")?;
+        std::fs::write(path, tflite).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    let table = outcome.table.as_ref().map(|table| table.to_text());
+    if let (Some(path), Some(table)) = (&args.write_table, &table) {
+        std::fs::write(path, table).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    let mut files = vec![
+        (format!("{NAME}.onnx"), onnx),
+        ("quantization.json".to_owned(), report.as_bytes().to_vec()),
+        ("quantization.toml".to_owned(), recipe.to_toml()?.into_bytes()),
+    ];
+    if let Some(table) = table {
+        files.push(("calibration.txt".to_owned(), table.into_bytes()));
+    }
+    let manifest = manifest(bundle.manifest(), data, outcome, &files)?;
+    let mut writer = BundleWriter::new(manifest.clone());
+    for (path, _) in manifest.files() {
+        let content = match files.iter().find(|(name, _)| name == path) {
+            Some((_, content)) => content.clone(),
+            None => bundle.entry(path)?.to_vec(),
+        };
+        writer.add(path, content)?;
+    }
+    let identity = writer
+        .write(&args.output)
+        .with_context(|| format!("can't write {}", args.output.display()))?;
+    print_line(&format!("{} identity {identity}", args.output.display()))
+}
+
+/// The manifest with the quantized variant behind the float ones, which stay the default, and the head as fitted.
+fn manifest(old: &Manifest, data: &Data, outcome: &Outcome, files: &[(String, Vec<u8>)]) -> Result<Manifest> {
+    let mut manifest = old.clone();
+    let program = manifest
+        .programs
+        .first()
+        .context("the bundle has no program")?
+        .name
+        .clone();
+    manifest.variants.retain(|variant| variant.name != NAME);
+    manifest
+        .assets
+        .retain(|asset| !files.iter().any(|(name, _)| *name == asset.path));
+    manifest.variants.push(Variant {
+        name: NAME.to_owned(),
+        backend: "ort".to_owned(),
+        precision: precision(outcome),
+        tier: "any".to_owned(),
+        // The next thousandth above what was measured.
+        tolerance: ((data.difference * 1000.0).ceil() / 1000.0).max(0.001) as f32,
+        entries: vec![VariantEntry {
+            program,
+            format: GraphFormat::Onnx,
+            path: format!("{NAME}.onnx"),
+            optional: true,
+        }],
+    });
+    for (path, _) in files.iter().skip(1) {
+        manifest.assets.push(Asset {
+            path: path.clone(),
+            kind: if path.ends_with(".json") {
+                AssetKind::Metrics
+            } else {
+                AssetKind::Other
+            },
+            optional: true,
+        });
+    }
+    for head in manifest
+        .heads
+        .iter_mut()
+        .filter(|head| head.name == data.head.name)
+    {
+        *head = data.head.clone();
+    }
+    Ok(manifest)
+}
+
+fn precision(outcome: &Outcome) -> Precision {
+    use limbic_quantize::scheme::Arithmetic;
+    let all = |wanted| {
+        outcome
+            .quantized
+            .placements
+            .iter()
+            .any(|placement| placement.arithmetic == wanted)
+    };
+    if all(Arithmetic::Int8) {
+        Precision::Int8
+    } else if all(Arithmetic::F16) {
+        Precision::F16
+    } else {
+        Precision::F32
+    }
+}
