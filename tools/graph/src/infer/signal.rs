@@ -113,9 +113,9 @@ fn transformed(x: &TensorType, inputs: Known<'_>, inverse: bool, onesided: bool)
 
 fn frames(x: &TensorType, inputs: Known<'_>, onesided: bool) -> Result<Option<Vec<Dim>>> {
     let Some(dims) = &x.dims else { return Ok(None) };
-    let (batch, samples, parts) = match dims.as_slice() {
-        &[batch, samples] => (batch, samples, Dim::Known(1)),
-        &[batch, samples, parts] => (batch, samples, parts),
+    let (batch, samples, parts) = match *dims.as_slice() {
+        [batch, samples] => (batch, samples, Dim::Known(1)),
+        [batch, samples, parts] => (batch, samples, parts),
         _ => {
             return Err(Error::new(
                 ErrorKind::Shape,

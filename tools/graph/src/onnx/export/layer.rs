@@ -1,6 +1,6 @@
 //! Layers, spectra, integer operators and branches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::attribute::{Attributes, Value};
 use super::{Call, Exporter, unsupported};
@@ -125,7 +125,7 @@ fn branch(exporter: &mut Exporter<'_>, call: &Call<'_>, graph: &Graph) -> Result
     let captured: HashMap<_, _> = graph.inputs.iter().copied().zip(outer).collect();
     let mut inner = Exporter::new(graph, std::mem::take(&mut exporter.taken));
     let message = inner.graph(&captured);
-    exporter.taken = std::mem::replace(&mut inner.taken, HashSet::new());
+    exporter.taken = std::mem::take(&mut inner.taken);
     exporter.problems.append(&mut inner.problems);
     Ok(Value::Graph(message?))
 }

@@ -252,7 +252,7 @@ impl<'g> Exporter<'g> {
     fn step(&mut self, base: &str, op_type: &str, inputs: &[&str], attributes: Attributes) -> String {
         let name = self.unique(base);
         let inputs: Vec<String> = inputs.iter().map(|&name| name.to_owned()).collect();
-        self.call(op_type, &inputs, &[name.clone()], attributes);
+        self.call(op_type, &inputs, std::slice::from_ref(&name), attributes);
         name
     }
 
