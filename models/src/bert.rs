@@ -8,7 +8,7 @@ use crate::{Architecture, Pooling, Settings};
 
 /// The architecture: BERT of any size, and MiniLM, which is a small one.
 ///
-/// Takes token ids and their mask, both i64 [1,L]; the token type is 0 throughout. Gives the pooled vector of a
+/// Takes token ids and their mask, both i64 `[1,L]`; the token type is 0 throughout. Gives the pooled vector of a
 /// sentence-transformers folder, the logits of a classifier, or else the token vectors and, where there is a pooler,
 /// its vector. The number of heads is not in the parameters: `config.json` must say it.
 pub const ARCHITECTURE: Architecture = Architecture {

@@ -6,6 +6,9 @@ use crate::network::Network;
 use crate::weights::{Under, Weights};
 use crate::{ARCHITECTURES, Architecture, Family, Settings};
 
+/// Most places of a checkpoint where an architecture is tried.
+const MOST_PREFIXES: usize = 64;
+
 /// How well an architecture fits the names and shapes of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
@@ -71,7 +74,7 @@ pub fn recognise_as(family: &dyn Family, weights: &dyn Weights) -> Vec<Match> {
             .iter()
             .filter_map(|anchor| name.strip_suffix(anchor.as_str()));
         for prefix in anchored.filter(|prefix| prefix.is_empty() || prefix.ends_with('.')) {
-            if !prefixes.contains(&prefix) {
+            if prefixes.len() < MOST_PREFIXES && !prefixes.contains(&prefix) {
                 prefixes.push(prefix);
             }
         }

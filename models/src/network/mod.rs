@@ -26,7 +26,8 @@ pub struct Network<'w> {
     weights: &'w dyn Weights,
     reads: bool,
     parameters: BTreeMap<String, ValueId>,
-    missing: Vec<String>,
+    /// What was asked for and is not there, by name.
+    missing: BTreeMap<String, String>,
     ignored: Vec<String>,
     names: BTreeSet<String>,
     taken: BTreeSet<String>,
@@ -51,7 +52,7 @@ impl<'w> Network<'w> {
             weights,
             reads,
             parameters: BTreeMap::new(),
-            missing: Vec::new(),
+            missing: BTreeMap::new(),
             ignored: OF_TRAINING.iter().map(|name| (*name).to_owned()).collect(),
             names: weights.names().into_iter().collect(),
             taken: BTreeSet::new(),
@@ -72,10 +73,10 @@ impl<'w> Network<'w> {
                 .names
                 .iter()
                 .filter(|name| !self.parameters.contains_key(*name) && !is_ignored(name))
-                .filter(|name| !self.missing.iter().any(|m| m.split(' ').next() == Some(name)))
+                .filter(|name| !self.missing.contains_key(*name))
                 .cloned()
                 .collect(),
-            missing: self.missing,
+            missing: self.missing.into_values().collect(),
         };
         (self.graph, asked)
     }
@@ -211,9 +212,7 @@ impl<'w> Network<'w> {
                 Some(found) => format!("{name} [{}], found {found:?}", dims.join(", ")),
                 None => format!("{name} [{}]", dims.join(", ")),
             };
-            if !self.missing.contains(&note) {
-                self.missing.push(note);
-            }
+            self.missing.insert(name.to_owned(), note);
         }
         let value_name = self.name(name);
         if !fits || !self.reads {

@@ -74,6 +74,7 @@ pub fn run(args: &Convert) -> Result<ExitCode> {
         arch: args.arch.as_deref(),
         prefix: args.prefix.as_deref(),
         config: args.config.as_deref(),
+        input: bind::only_shape(&args.input)?,
     };
     let opened = progress.suspend(|| source::open(&args.files, &options))?;
     let mut graph = opened.graph;

@@ -13,10 +13,28 @@ pub fn bind(graph: &mut Graph, options: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The shape that `--input` gives, where it gives one: an architecture whose input has no size of its own takes it.
+pub fn only_shape(options: &[String]) -> Result<Option<Vec<usize>>> {
+    let shapes: Vec<&String> = options.iter().filter(|option| !option.contains('=')).collect();
+    match shapes.as_slice() {
+        [option] => {
+            let (_, shape) = shape(option).with_context(|| format!("--input {option}"))?;
+            Ok(Some(shape))
+        }
+        _ => Ok(None),
+    }
+}
+
 fn parse(graph: &Graph, option: &str) -> Result<(String, Binding)> {
     if let Some((name, value)) = option.split_once('=') {
         return Ok((name.to_owned(), Binding::Constant(value_of(graph, name, value)?)));
     }
+    let (name, shape) = shape(option)?;
+    Ok((name, Binding::Shape(shape)))
+}
+
+/// The parts of `NAME:AxBxC`.
+fn shape(option: &str) -> Result<(String, Vec<usize>)> {
     // The last colon: names of TensorFlow end in `:0`.
     let Some((name, shape)) = option.rsplit_once(':') else {
         bail!("expected NAME:SHAPE such as pixels:1x3x64x64, or NAME=VALUE such as sr=16000");
@@ -26,7 +44,7 @@ fn parse(graph: &Graph, option: &str) -> Result<(String, Binding)> {
         .map(str::parse)
         .collect::<Result<Vec<usize>, _>>()
         .with_context(|| format!("expected a shape such as 1x3x64x64, found {shape:?}"))?;
-    Ok((name.to_owned(), Binding::Shape(shape)))
+    Ok((name.to_owned(), shape))
 }
 
 /// A constant of an input's type: one number for all of its elements.

@@ -26,6 +26,8 @@ pub struct Options<'a> {
     pub prefix: Option<&'a str>,
     /// The checkpoint's `config.json`.
     pub config: Option<&'a Path>,
+    /// Extents of the one input, where an architecture leaves them open.
+    pub input: Option<Vec<usize>>,
 }
 
 /// A graph and what it was read from.
@@ -147,7 +149,10 @@ fn state_dict(files: &[PathBuf], options: &Options<'_>) -> Result<Opened> {
             );
         }
     };
-    let settings = Settings::beside(first, options.config)?;
+    let settings = Settings {
+        input: options.input.clone(),
+        ..Settings::beside(first, options.config)?
+    };
     let under = Under::new(&parts, &chosen.prefix);
     let family = match family {
         Some(family) => family,
