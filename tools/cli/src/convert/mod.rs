@@ -4,4 +4,5 @@ pub mod bind;
 pub mod golden;
 pub mod labels;
 pub mod manifest;
+pub mod program;
 pub mod source;
