@@ -151,6 +151,38 @@ fn quantized_types_are_kept_with_their_axes() {
 }
 
 #[test]
+fn a_mean_of_a_finer_scale_than_its_elements_is_not_cut_before_it_is_taken() {
+    let typed = |scale, dims: &[usize]| TensorType {
+        quantization: Some(Quantization::PerTensor { scale, zero_point: 0 }),
+        ..TensorType::new(Dtype::I8, dims)
+    };
+    let mut g = Graph::new("mean");
+    let x = g.add_input("x", typed(1.0, &[1, 1, 2, 2]));
+    let op = Op::Pool(Pool {
+        kind: PoolKind::Average {
+            include_padding: false,
+        },
+        kernel: vec![2, 2],
+        strides: vec![2, 2],
+        dilations: vec![1, 1],
+        padding: Padding::Explicit(vec![0; 4]),
+        ceil_mode: false,
+        column_major: false,
+    });
+    let y = g.add_node("y", op, &[x], typed(0.1, &[1, 1, 1, 1]));
+    g.outputs.push(y);
+    let mut again = tflite::read(&tflite::write(&g).unwrap()).unwrap();
+    simplify(&mut again).unwrap();
+    let input = Tensor::new(&[1, 1, 2, 2], vec![100i8, -100, 20, 1]).unwrap();
+    let input = input.with_quantization(g.value(x).ty.quantization.clone());
+    for graph in [&g, &again] {
+        let found = interpret::run(graph, std::slice::from_ref(&input)).unwrap();
+        // 21 / 4 in steps of 0.1.
+        assert!((51..=53).contains(&found[0].to_i64().unwrap()[0]), "{found:?}");
+    }
+}
+
+#[test]
 fn what_tflite_does_not_express_is_listed_at_once() {
     let mut g = Graph::new("odd");
     let x = g.add_input("x", float(&[2, 3]));

@@ -14,8 +14,10 @@ pub(super) enum Integers {
     None,
     /// Any scales.
     Any,
-    /// Inputs and output of one scale.
+    /// Inputs and output of one scale; what it computes is the same whether numbers are cut before or behind it.
     Same,
+    /// Inputs and output of one scale; others are not brought to it, for the input may need a wider range.
+    Equal,
     /// An output of this scale and zero point of `i8`.
     Fixed(f32, i32),
 }
@@ -64,7 +66,9 @@ impl Exporter<'_> {
         }
         // A kernel of integers wants all of them to be.
         let all = quantized(&out) && inputs.iter().all(quantized);
-        if !all || integers == Integers::None {
+        let scale = |tensor: &Index| &self.file.tensor(*tensor).quantization;
+        let unequal = integers == Integers::Equal && inputs.iter().any(|input| scale(input) != scale(&out));
+        if !all || unequal || integers == Integers::None {
             let mut floats = Vec::with_capacity(inputs.len());
             for &input in inputs {
                 floats.push(if self.is_quantized(input) {
@@ -114,7 +118,7 @@ impl Exporter<'_> {
                 self.requantize(result, out);
                 Ok(())
             }
-            Integers::Any | Integers::None => body(self, inputs, out),
+            Integers::Any | Integers::Equal | Integers::None => body(self, inputs, out),
         }
     }
 

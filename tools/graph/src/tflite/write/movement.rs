@@ -337,7 +337,12 @@ fn resize(e: &mut Exporter<'_>, node: &Node, r: &Resize) -> Result<()> {
     let to = e.new_tensor(out, true)?;
     let size = e.file.ints("size", &[to_shape[2] as i32, to_shape[3] as i32]);
     let first = if code == "RESIZE_BILINEAR" { 2 } else { 0 };
-    e.compute(&[x], to, Integers::Same, |e, x, to| {
+    let integers = if first == 2 {
+        Integers::Equal
+    } else {
+        Integers::Same
+    };
+    e.compute(&[x], to, integers, |e, x, to| {
         let settings = Table::new()
             .with(first, Field::Byte(u8::from(flags.0)))
             .with(first + 1, Field::Byte(u8::from(flags.1)));

@@ -221,7 +221,8 @@ pub(super) fn pool(e: &mut Exporter<'_>, n: usize, node: &Node, p: &Pool) -> Res
         .with(4, int(kernel[0]))
         .with(5, Field::Byte(activation));
     into_image(e, result, |e, to| {
-        e.compute(&[x], to, Integers::Same, |e, x, to| {
+        let integers = if max { Integers::Same } else { Integers::Equal };
+        e.compute(&[x], to, integers, |e, x, to| {
             e.file.operator(code, settings, &[Some(x[0])], &[to]);
             Ok(())
         })
