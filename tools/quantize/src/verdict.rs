@@ -93,7 +93,7 @@ impl Agreement {
         let drop = float.metric - quantized.metric;
         // The sum of two decimal fractions is off by less than this.
         const SLACK: f64 = 1e-9;
-        if !(drop <= limits.max_drop + SLACK) {
+        if drop.is_nan() || drop > limits.max_drop + SLACK {
             refused.push(format!(
                 "the metric drops by {drop:.2} points, allowed are {}",
                 limits.max_drop
