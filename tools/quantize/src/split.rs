@@ -66,7 +66,7 @@ mod tests {
             *counts.entry(part_of(&digest)).or_insert(0) += 1;
         }
         for (part, wanted) in [(Part::Calibration, 2000), (Part::Tune, 3000), (Part::Eval, 5000)] {
-            assert!((counts[&part] - wanted as i32).abs() < 150, "{counts:?}");
+            assert!((counts[&part] - wanted).abs() < 150, "{counts:?}");
         }
     }
 

@@ -1,4 +1,5 @@
 //! Calibration holds one input at a time, however many there are.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(target_os = "linux")]
 
 use limbic_graph::op::{Convolution, Padding, Unary};

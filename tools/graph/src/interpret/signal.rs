@@ -252,7 +252,7 @@ mod tests {
         };
         let found = apply(&half, &[&x, &tensor(&[], &[5i64])], 1).unwrap().remove(0);
         assert_eq!(found.shape(), [1, 3, 2]);
-        let expected = [5.5, 0.0, 2.949593469, 1.832734395, -3.199593469, -0.838799522];
+        let expected = [5.5, 0.0, 2.949_593_5, 1.832_734_4, -3.199_593_5, -0.838_799_5];
         for (a, b) in found.to_f32().iter().zip(expected) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }

@@ -32,7 +32,10 @@ pub(super) fn fits(graph: &Graph, node: &Node) -> bool {
 /// axis where that is under half of `size`, so that blocks are whole.
 fn block_of(length: usize, size: usize) -> usize {
     let most = size.min(length).max(1);
-    let part = (1..=most).rev().find(|part| length.is_multiple_of(*part)).unwrap_or(1);
+    let part = (1..=most)
+        .rev()
+        .find(|part| length.is_multiple_of(*part))
+        .unwrap_or(1);
     if part < most.div_ceil(2) { length } else { part }
 }
 
