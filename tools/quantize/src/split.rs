@@ -65,7 +65,11 @@ mod tests {
             digest[..4].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
             *counts.entry(part_of(&digest)).or_insert(0) += 1;
         }
-        for (part, wanted) in [(Part::Calibration, 2000i32), (Part::Tune, 3000), (Part::Eval, 5000)] {
+        for (part, wanted) in [
+            (Part::Calibration, 2000i32),
+            (Part::Tune, 3000),
+            (Part::Eval, 5000),
+        ] {
             assert!((counts[&part] - wanted).abs() < 150, "{counts:?}");
         }
     }
