@@ -338,3 +338,11 @@ fn slices_go_both_ways() {
         check(&graph, &[random.reals(&[2, 5, 7])], 0.0);
     }
 }
+
+/// Without the instructions every comparison of tiers, the kernels' own included, has one side only.
+#[test]
+fn the_avx512_kernels_are_compared_or_counted_as_skipped() {
+    if engine::cpus().len() == 1 {
+        println!("skipped: no AVX-512 VNNI");
+    }
+}
