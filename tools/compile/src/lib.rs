@@ -24,6 +24,7 @@ mod arena;
 mod lower;
 mod pack;
 mod place;
+mod prepare;
 mod report;
 mod strides;
 mod tile;
@@ -54,6 +55,7 @@ pub struct Compiled {
 /// offsets; as [`Graph::check`].
 pub fn compile(graph: &Graph) -> Result<Compiled> {
     graph.check()?;
-    let lowered = lower::lower(graph)?;
-    write::write(graph, lowered)
+    let graph = prepare::prepared(graph)?;
+    let lowered = lower::lower(&graph)?;
+    write::write(&graph, lowered)
 }

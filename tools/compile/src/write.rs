@@ -254,6 +254,7 @@ fn detail(step: &Step) -> String {
             match s.arithmetic {
                 Arithmetic::U8ToU8 => "u8",
                 Arithmetic::U8ToF32 => "u8 to f32",
+                Arithmetic::RowsToF32 => "rows",
                 _ => "f32",
             },
             s.extent.rows,

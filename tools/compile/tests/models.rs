@@ -3,29 +3,10 @@
 
 mod engine;
 
-use std::path::Path;
-
-use engine::{Random, check};
-use limbic_bundle::Bundle;
-use limbic_graph::passes::{Binding, bind, simplify};
-use limbic_graph::{Graph, Tensor, onnx};
+use engine::{Random, check, model};
+use limbic_graph::{Graph, Tensor};
 use limbic_quantize::calibrate::{Calibration, Calibrators, Method};
 use limbic_quantize::scheme::{self, Choice, Scheme};
-
-/// The graph of a model's bundle, inputs of free extents bound.
-fn graph(model: &str, shapes: &[(&str, &[usize])]) -> Graph {
-    let path = format!(
-        "{}/../../models/{model}/{model}.limbic",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let bundle = Bundle::open(Path::new(&path)).unwrap();
-    let mut graph = onnx::read(bundle.entry("graph.onnx").unwrap(), None).unwrap();
-    for (name, shape) in shapes {
-        bind(&mut graph, name, Binding::Shape(shape.to_vec())).unwrap();
-    }
-    simplify(&mut graph).unwrap();
-    graph
-}
 
 fn quantized(graph: &Graph, input: &Tensor) -> Graph {
     let choice = Choice::new(Scheme::Int8);
@@ -39,7 +20,7 @@ fn quantized(graph: &Graph, input: &Tensor) -> Graph {
 
 #[test]
 fn the_face_model_gives_the_interpreters_answers() {
-    let graph = graph("face-small", &[]);
+    let graph = model("face-small", &[]);
     let input = Random(5).reals(&[1, 1, 48, 48]);
     check(&quantized(&graph, &input), std::slice::from_ref(&input), 1e-5);
     check(&graph, &[input], 1e-4);
@@ -47,7 +28,7 @@ fn the_face_model_gives_the_interpreters_answers() {
 
 #[test]
 fn the_speech_model_gives_the_interpreters_answers() {
-    let graph = graph("speech-small", &[]);
+    let graph = model("speech-small", &[]);
     let input = Random(7).reals(&[1, 1, 149, 64]);
     check(&quantized(&graph, &input), std::slice::from_ref(&input), 1e-5);
     check(&graph, &[input], 1e-4);
@@ -56,7 +37,7 @@ fn the_speech_model_gives_the_interpreters_answers() {
 #[test]
 fn the_text_model_gives_the_interpreters_answers() {
     let shape = [1, 16];
-    let graph = graph("text-small", &[("token_ids", &shape), ("attention_mask", &shape)]);
+    let graph = model("text-small", &[("token_ids", &shape), ("attention_mask", &shape)]);
     let mut random = Random(9);
     let ids: Vec<i64> = (0..16).map(|_| random.below(12_000) as i64).collect();
     let mask: Vec<i64> = (0..16).map(|n| i64::from(n < 11)).collect();

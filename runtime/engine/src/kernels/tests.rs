@@ -147,6 +147,7 @@ fn geometry() -> impl Strategy<Value = Geometry> {
         3 => Just(Arithmetic::U8ToU8),
         1 => Just(Arithmetic::U8ToF32),
         2 => Just(Arithmetic::F32),
+        2 => Just(Arithmetic::RowsToF32),
     ];
     let pair = |range: std::ops::Range<u32>| [range.clone(), range];
     let tiles = prop::sample::select(vec![
@@ -265,7 +266,18 @@ fn conv(g: &Geometry) -> (Case, Conv) {
         (g.inputs * size).next_multiple_of(4)
     };
     let (input_grid, row, bytes) = slid(g, pixel);
-    let input = case.span(&random(g.seed, (bytes / size) as usize + 16));
+    let mut content = random(g.seed, (bytes / size) as usize + 16);
+    let rows = g.arithmetic == Arithmetic::RowsToF32;
+    let row_scales = if rows {
+        content.len().next_multiple_of(4)
+    } else {
+        0
+    };
+    if rows {
+        content.resize(row_scales, 0);
+        content.extend(random_floats(g.seed ^ 9, g.extent.pixels() as usize));
+    }
+    let input = case.span(&content);
     let whole = g.dilations[1] == 1;
     let taps = Taps {
         rows: g.kernel[0],
@@ -294,8 +306,15 @@ fn conv(g: &Geometry) -> (Case, Conv) {
         .flat_map(|&b| (f32::from(b) * 2e-5).to_le_bytes())
         .collect();
     let scale = if float { Blob::default() } else { case.blob(&scale) };
+    let offset = random_floats(g.seed ^ 10, blocks as usize * 16);
     let mut step = Conv {
         arithmetic: g.arithmetic,
+        offset: if rows && g.seed.is_multiple_of(3) {
+            case.blob(&offset)
+        } else {
+            Blob::default()
+        },
+        row_scales: row_scales as u32,
         extent: g.extent,
         channels: g.channels,
         input,
@@ -316,7 +335,11 @@ fn conv(g: &Geometry) -> (Case, Conv) {
     let pixel = (g.channels * step.output_size()).next_multiple_of(4);
     let (grid, halo, bytes) = bordered(g, pixel);
     if g.second > 0 && g.arithmetic != Arithmetic::U8ToF32 {
-        let other = case.span(&random(g.seed ^ 8, (bytes / size) as usize));
+        let other = case.span(&if g.arithmetic == Arithmetic::U8ToU8 {
+            random_bytes(g.seed ^ 8, bytes as usize)
+        } else {
+            random_floats(g.seed ^ 8, bytes as usize / 4)
+        });
         step.residual = Residual {
             other,
             grid,
@@ -402,7 +425,10 @@ proptest! {
     }
 
     #[test]
-    fn depthwise_convolutions_of_all_tiers_are_equal(g in geometry()) {
+    fn depthwise_convolutions_of_all_tiers_are_equal(mut g in geometry()) {
+        if g.arithmetic == Arithmetic::RowsToF32 {
+            g.arithmetic = Arithmetic::U8ToF32;
+        }
         let (case, step) = depthwise(&g);
         assert_same(&case.outputs(&step.into()), g.arithmetic != Arithmetic::U8ToU8);
     }
@@ -429,6 +455,32 @@ proptest! {
         let at = |span| Strided { span, start: 0, strides };
         let step = Unary { function, alpha: -0.5, beta: 1.5, dims, input: at(input), output: at(output) };
         assert_same(&case.outputs(&step.into()), true);
+    }
+
+    #[test]
+    fn rows_of_all_tiers_are_quantized_to_the_same_integers(
+        seed in any::<u64>(), rows in 1..5u32, length in 1..150u32, shift in 0..6i32,
+    ) {
+        let mut case = Case::new();
+        let count = (rows * length) as usize;
+        // Ties, zeros and rows of subnormal numbers too.
+        let factor = [1.0, 0.5, 1.0 / 3.0, 1e-33, 1e-42, 0.0][shift as usize];
+        let numbers: Vec<u8> = floats(&random_floats(seed, count))
+            .iter()
+            .flat_map(|x| (x * factor).to_le_bytes())
+            .collect();
+        let row_bytes = length.next_multiple_of(4);
+        let scales = (rows * row_bytes).next_multiple_of(64);
+        let span = case.span(&numbers);
+        let step = QuantizeRows {
+            dims: [1, 1, 1, 1, 1, rows],
+            input: Strided { span, start: 0, strides: [0, 0, 0, 0, 0, length] },
+            length,
+            row_bytes,
+            scales,
+            output: case.span(&vec![0; (scales + rows * 4) as usize]),
+        };
+        assert_same(&case.outputs(&step.into()), false);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Kernels rely on these checks: [`Step::check`] runs before a plan is accepted, and a plan cannot change afterwards.
 
+use super::rows::check_quantize_rows;
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 use crate::span::{Blob, Extent, Grid, Halo, Span};
@@ -18,11 +19,11 @@ pub struct Limits<'a> {
     pub packs: &'a [&'a [u8]],
 }
 
-fn bounds(place: &'static str, expected: u64, found: u64) -> Error {
+pub(super) fn bounds(place: &'static str, expected: u64, found: u64) -> Error {
     Error::new(ErrorKind::Bounds, place, 0, expected, found)
 }
 
-fn at_most(place: &'static str, limit: u64, found: u64) -> Result<()> {
+pub(super) fn at_most(place: &'static str, limit: u64, found: u64) -> Result<()> {
     if found > limit {
         return Err(bounds(place, limit, found));
     }
@@ -36,7 +37,7 @@ fn equal(place: &'static str, expected: u64, found: u64) -> Result<()> {
     Ok(())
 }
 
-fn multiple(place: &'static str, of: u32, numbers: &[u32]) -> Result<()> {
+pub(super) fn multiple(place: &'static str, of: u32, numbers: &[u32]) -> Result<()> {
     numbers
         .iter()
         .try_for_each(|&number| equal(place, 0, u64::from(number % of)))
@@ -66,7 +67,7 @@ impl Limits<'_> {
     }
 
     /// Input and output spans lie in the arena, and no input touches the output.
-    fn spans(&self, inputs: &[(&'static str, &Span)], output: &Span) -> Result<()> {
+    pub(super) fn spans(&self, inputs: &[(&'static str, &Span)], output: &Span) -> Result<()> {
         self.span("output", output)?;
         for &(place, input) in inputs {
             self.span(place, input)?;
@@ -211,6 +212,7 @@ impl Step {
             Self::Normalize(step) => check_normalize(step, limits),
             Self::Gather(step) => check_gather(step, limits),
             Self::Pack(step) => check_pack(step, limits),
+            Self::QuantizeRows(step) => check_quantize_rows(step, limits),
         }
     }
 }
@@ -250,6 +252,15 @@ fn check_conv(step: &Conv, limits: &Limits<'_>) -> Result<()> {
     }
     let table = blocks * BLOCK as u64 * 4;
     limits.optional_blob("bias", &step.bias, table)?;
+    if step.arithmetic == Arithmetic::RowsToF32 {
+        limits.optional_blob("offset", &step.offset, table)?;
+        multiple("row scales", 4, &[step.row_scales])?;
+        let scales = step.extent.pixels().saturating_mul(4);
+        let end = scales.saturating_add(u64::from(step.row_scales));
+        at_most("row scales", u64::from(step.input.bytes), end)?;
+    } else {
+        equal("offset", 0, u64::from(step.offset.bytes))?;
+    }
     let steps = [
         step.input_grid.start,
         step.input_grid.image,
@@ -263,7 +274,9 @@ fn check_conv(step: &Conv, limits: &Limits<'_>) -> Result<()> {
             equal("scale", 0, u64::from(step.scale.bytes))?;
             multiple("input", 4, &steps)?;
         }
-        Arithmetic::U8ToU8 | Arithmetic::U8ToF32 => limits.blob("scale", &step.scale, table)?,
+        Arithmetic::U8ToU8 | Arithmetic::U8ToF32 | Arithmetic::RowsToF32 => {
+            limits.blob("scale", &step.scale, table)?;
+        }
     }
     check_output_steps(step.output_size(), &step.output_grid)?;
     if !step.residual.other.is_empty() {
@@ -313,6 +326,7 @@ fn check_depthwise(step: &Depthwise, limits: &Limits<'_>) -> Result<()> {
         Arithmetic::U8ToU8 => (1, 1, blocks * u64::from(taps.div_ceil(4)) * GROUP_BYTES as u64),
         Arithmetic::U8ToF32 => (1, 4, blocks * u64::from(taps.div_ceil(4)) * GROUP_BYTES as u64),
         Arithmetic::F32 => (4, 4, blocks * u64::from(taps) * GROUP_BYTES as u64),
+        Arithmetic::RowsToF32 => return Err(bounds("arithmetic", 0, step.arithmetic as u64)),
     };
     // Whole blocks of channels are read.
     let read = reach.saturating_add(blocks * BLOCK as u64 * size);
@@ -334,7 +348,7 @@ fn check_depthwise(step: &Depthwise, limits: &Limits<'_>) -> Result<()> {
     multiple("input", size as u32, &steps)?;
     match step.arithmetic {
         Arithmetic::F32 => equal("scale", 0, u64::from(step.scale.bytes))?,
-        Arithmetic::U8ToU8 | Arithmetic::U8ToF32 => limits.blob("scale", &step.scale, table)?,
+        _ => limits.blob("scale", &step.scale, table)?,
     }
     check_output_steps(out_size as u32, &step.output_grid)?;
     check_epilogue(step.arithmetic, &step.epilogue)
@@ -395,7 +409,13 @@ fn check_reduce(step: &Reduce, limits: &Limits<'_>) -> Result<()> {
 }
 
 /// A run of `length` elements behind each element of a strided operand.
-fn run(place: &'static str, operand: &Strided, dims: &[u32; AXES], length: u32, step: u32) -> Result<()> {
+pub(super) fn run(
+    place: &'static str,
+    operand: &Strided,
+    dims: &[u32; AXES],
+    length: u32,
+    step: u32,
+) -> Result<()> {
     let last = some(place, operand.last(dims))?;
     let reach = u64::from(some(place, length.checked_sub(1))?) * u64::from(step);
     at_most(

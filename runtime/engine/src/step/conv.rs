@@ -35,6 +35,8 @@ code! {
         U8ToF32 = 1,
         /// `f32` throughout.
         F32 = 2,
+        /// Rows of `u8`, each with a scale of its own, times `i8`, summed in `i32`, scaled to `f32`.
+        RowsToF32 = 3,
     }
 }
 
@@ -42,7 +44,7 @@ record! {
     /// How a sum becomes an output.
     ///
     /// Integers: `clamp(round(sum * scale)) + zero_point`, to nearest with ties to even, the limits given without the
-    /// zero point. `f32`: `clamp(sum)`.
+    /// zero point. `f32`: `clamp(sum)`. Rows: `clamp(sum * (row_scale * scale) + offset)`.
     pub struct Epilogue {
         /// Added to each output of type `u8`.
         pub zero_point: i32,
@@ -56,7 +58,7 @@ record! {
 record! {
     /// A second tensor that is added before the output is stored; left out where its span is.
     ///
-    /// `f32`: `clamp(sum + other)`. `u8`: the first epilogue gives an integer `q` without zero point, and the output
+    /// `f32` and rows: `clamp(sum + other)`. `u8`: the first epilogue gives an integer `q` without zero point, and the output
     /// is `clamp(round((q * scale + (other - other_zero) * other_scale) * factor)) + zero_point`, or with a division
     /// by `factor` instead of the product.
     pub struct Residual {
@@ -139,6 +141,10 @@ record! {
         pub bias: Blob,
         /// `f32`; left out for [`Arithmetic::F32`].
         pub scale: Blob,
+        /// `f32`, packed as the scale and added to the scaled sum, of [`Arithmetic::RowsToF32`]; left out for zeros.
+        pub offset: Blob,
+        /// First byte, in the input's span, of an `f32` scale for each pixel, of [`Arithmetic::RowsToF32`].
+        pub row_scales: u32,
         /// How a sum becomes an output.
         pub epilogue: Epilogue,
         /// A second tensor that is added.
@@ -166,7 +172,7 @@ impl Conv {
     pub fn output_size(&self) -> u32 {
         match self.arithmetic {
             Arithmetic::U8ToU8 => 1,
-            Arithmetic::U8ToF32 | Arithmetic::F32 => 4,
+            Arithmetic::U8ToF32 | Arithmetic::F32 | Arithmetic::RowsToF32 => 4,
         }
     }
 
@@ -188,7 +194,7 @@ record! {
     /// taps row by row and missing ones 0; bias and scale as `[blocks][16]`. [`first_channel`] says which channels are
     /// in a block.
     pub struct Depthwise {
-        /// Types.
+        /// Types; [`Arithmetic::RowsToF32`] is refused.
         pub arithmetic: Arithmetic,
         /// Pixels of the output.
         pub extent: Extent,

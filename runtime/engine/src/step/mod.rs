@@ -4,6 +4,7 @@ mod check;
 mod conv;
 mod plain;
 mod pool;
+mod rows;
 mod spans;
 
 pub use check::Limits;
@@ -15,6 +16,7 @@ pub use plain::{
     Pair, Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,
 };
 pub use pool::{Pool, PoolKind};
+pub use rows::{QuantizeRows, ROW_ZERO};
 
 use crate::record::{Record, Words};
 
@@ -82,6 +84,7 @@ steps! {
     16 "gather" Gather,
     17 "pack" Pack,
     18 "cast" Cast,
+    32 "quantize_rows" QuantizeRows,
 }
 
 impl Step {

@@ -73,6 +73,10 @@ macro_rules! spans {
                 $output!(step.output);
                 $input!(step.indices);
             }
+            Step::QuantizeRows(step) => {
+                $output!(step.output);
+                $input!(step.input.span);
+            }
             Step::Pack(step) => {
                 $output!(step.output);
                 $input!(step.input.span);

@@ -203,6 +203,7 @@ impl Lowering<'_> {
                 first_output: group * out_channels,
                 outputs: out_channels,
                 source: Source::Constant(&numbers),
+                row_scales: 0,
                 output: &placed,
                 output_view: pixels(&placed),
                 halo: if group == 0 {
@@ -238,7 +239,7 @@ impl Lowering<'_> {
                 }
                 self.pack.add(packed)?
             }
-            Numbers::Integer { weights, .. } => {
+            Numbers::Integer { weights, .. } | Numbers::Rows { weights, .. } => {
                 let kernel = Kernel {
                     elements: weights,
                     outputs: channels,

@@ -6,6 +6,7 @@ mod movement;
 mod numbers;
 mod product;
 mod reduction;
+mod rows;
 mod tail;
 
 use std::collections::HashMap;
@@ -100,6 +101,8 @@ pub(crate) struct Lowering<'g> {
     steps: Vec<(Step, String)>,
     buffers: Vec<usize>,
     pack: Pack,
+    /// Values whose rows are there as integers.
+    rows: HashMap<ValueId, rows::Rows>,
     /// Name of the node at hand.
     name: String,
 }
@@ -133,6 +136,7 @@ impl<'g> Lowering<'g> {
             steps: Vec::new(),
             buffers: Vec::new(),
             pack: Pack::default(),
+            rows: HashMap::new(),
             name: String::new(),
         })
     }
@@ -149,6 +153,7 @@ impl<'g> Lowering<'g> {
                 transpose_b,
             } => self.gemm(node, [*alpha, *beta], [*transpose_a, *transpose_b]),
             Op::MatMul => self.matmul(node),
+            Op::DynamicMatMul => self.dynamic_product(node),
             Op::Pool(_) | Op::GlobalPool(_) => self.pool(node),
             Op::Unary(_) | Op::Clip => self.unary(node),
             Op::Requantize => self.requantize(node),

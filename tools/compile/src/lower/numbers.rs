@@ -22,6 +22,13 @@ pub(super) enum Numbers {
         bias: Vec<i32>,
         scale: Vec<f32>,
     },
+    /// For rows that are quantized as they come; their zero point is in the bias.
+    Rows {
+        weights: Vec<i8>,
+        bias: Vec<i32>,
+        scale: Vec<f32>,
+        offset: Option<Vec<f32>>,
+    },
 }
 
 /// Elements with axes in another order.
@@ -146,6 +153,7 @@ impl Numbers {
     pub fn arithmetic(&self, y: Kind) -> Arithmetic {
         match (self, y) {
             (Self::Float { .. }, _) => Arithmetic::F32,
+            (Self::Rows { .. }, _) => Arithmetic::RowsToF32,
             (Self::Integer { .. }, Kind::U8(_)) => Arithmetic::U8ToU8,
             (Self::Integer { .. }, _) => Arithmetic::U8ToF32,
         }

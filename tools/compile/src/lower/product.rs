@@ -37,6 +37,8 @@ pub(super) struct Product<'a, T> {
     pub first_output: usize,
     pub outputs: usize,
     pub source: Source<'a>,
+    /// Of rows that were quantized as they came: first byte of their scales in the input.
+    pub row_scales: usize,
     pub output: &'a Placed,
     /// The output as `[N,H,W,C]`.
     pub output_view: Placed,
@@ -62,7 +64,7 @@ impl Lowering<'_> {
             Numbers::Float { bias: Some(bias), .. } => {
                 Ok((self.pack.add_f32(&bias[first..first + count])?, NONE))
             }
-            Numbers::Integer { bias, scale, .. } => Ok((
+            Numbers::Integer { bias, scale, .. } | Numbers::Rows { bias, scale, .. } => Ok((
                 self.pack.add_i32(&bias[first..first + count])?,
                 self.pack.add_f32(&scale[first..first + count])?,
             )),
@@ -94,7 +96,7 @@ impl Lowering<'_> {
         }
         Ok(match numbers {
             Numbers::Float { weights, .. } => packed!(weights, 4),
-            Numbers::Integer { weights, .. } => packed!(weights, 1),
+            Numbers::Integer { weights, .. } | Numbers::Rows { weights, .. } => packed!(weights, 1),
         })
     }
 
@@ -105,6 +107,12 @@ impl Lowering<'_> {
         product: Product<'_, T>,
     ) -> Result<()> {
         let (input, output) = (&product.input, product.output);
+        let offset = match product.source {
+            Source::Constant(Numbers::Rows {
+                offset: Some(offset), ..
+            }) => self.pack.add_f32(offset)?,
+            _ => NONE,
+        };
         let (weights, groups, tables, matrix, matrix_image, arithmetic) = match product.source {
             Source::Constant(numbers) => {
                 let (weights, groups) = self.weights(&product, numbers)?;
@@ -147,6 +155,8 @@ impl Lowering<'_> {
             matrix_image: number(matrix_image)?,
             bias: tables.0,
             scale: tables.1,
+            offset,
+            row_scales: number(product.row_scales)?,
             epilogue: tail.epilogue,
             output: output.span()?,
             output_grid,
@@ -252,6 +262,7 @@ impl Lowering<'_> {
             first_output: 0,
             outputs: count,
             source: Source::Constant(&numbers),
+            row_scales: 0,
             output: &placed,
             output_view,
             halo: Halo::default(),
@@ -364,6 +375,7 @@ impl Lowering<'_> {
             first_output: 0,
             outputs: columns,
             source: Source::Packed(packed, each),
+            row_scales: 0,
             output: &placed,
             output_view,
             halo: Halo::default(),
@@ -375,7 +387,7 @@ impl Lowering<'_> {
 }
 
 /// One run of taps.
-fn one_tap(groups: usize) -> Result<Taps> {
+pub(super) fn one_tap(groups: usize) -> Result<Taps> {
     Ok(Taps {
         rows: 1,
         row_step: 0,

@@ -2,10 +2,14 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
+use std::path::Path;
+
+use limbic_bundle::Bundle;
 use limbic_compile::Compiled;
 use limbic_engine::plan::Dtype as PortDtype;
 use limbic_engine::{Cpu, Plan, Role, Tier};
-use limbic_graph::{Dtype, Graph, Storage, Tensor};
+use limbic_graph::passes::{Binding, bind, simplify};
+use limbic_graph::{Dtype, Graph, Storage, Tensor, onnx};
 
 /// Bytes at an address that is a multiple of 64.
 pub struct Aligned {
@@ -122,6 +126,21 @@ pub fn check(graph: &Graph, inputs: &[Tensor], tolerance: f32) {
             }
         }
     }
+}
+
+/// The graph of a model's bundle, inputs of free extents bound.
+pub fn model(model: &str, shapes: &[(&str, &[usize])]) -> Graph {
+    let path = format!(
+        "{}/../../models/{model}/{model}.limbic",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let bundle = Bundle::open(Path::new(&path)).unwrap();
+    let mut graph = onnx::read(bundle.entry("graph.onnx").unwrap(), None).unwrap();
+    for (name, shape) in shapes {
+        bind(&mut graph, name, Binding::Shape(shape.to_vec())).unwrap();
+    }
+    simplify(&mut graph).unwrap();
+    graph
 }
 
 /// Numbers that look random and are the same in every run.

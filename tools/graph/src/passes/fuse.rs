@@ -27,13 +27,13 @@ pub fn fuse_patterns(graph: &mut Graph) -> Result<bool> {
 }
 
 /// A graph and who makes what in it.
-struct Seen<'a> {
-    graph: &'a Graph,
+pub(super) struct Seen<'a> {
+    pub graph: &'a Graph,
     producers: std::collections::HashMap<ValueId, NodeId>,
 }
 
 impl<'a> Seen<'a> {
-    fn new(graph: &'a Graph) -> Self {
+    pub fn new(graph: &'a Graph) -> Self {
         Self {
             graph,
             producers: graph.producers(),
@@ -41,18 +41,18 @@ impl<'a> Seen<'a> {
     }
 
     /// The operation that makes a value, and its inputs.
-    fn maker(&self, id: ValueId) -> Option<(&'a Op, Vec<ValueId>)> {
+    pub fn maker(&self, id: ValueId) -> Option<(&'a Op, Vec<ValueId>)> {
         let node = &self.graph.nodes[self.producers.get(&id)?.0];
         Some((&node.op, node.inputs.iter().copied().collect::<Option<_>>()?))
     }
 
-    fn node(&self, n: usize) -> Option<(&'a Op, Vec<ValueId>)> {
+    pub fn node(&self, n: usize) -> Option<(&'a Op, Vec<ValueId>)> {
         let node = &self.graph.nodes[n];
         Some((&node.op, node.inputs.iter().copied().collect::<Option<_>>()?))
     }
 
     /// The number that a constant of one element, or of equal elements, is.
-    fn number(&self, id: ValueId) -> Option<f64> {
+    pub fn number(&self, id: ValueId) -> Option<f64> {
         let tensor = self.graph.constant(id)?;
         if tensor.quantization.is_some() {
             return None;
@@ -78,14 +78,14 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn binary(&self, id: ValueId, wanted: Binary) -> Option<Vec<ValueId>> {
+    pub fn binary(&self, id: ValueId, wanted: Binary) -> Option<Vec<ValueId>> {
         match self.maker(id)? {
             (Op::Binary(function), inputs) if *function == wanted => Some(inputs),
             _ => None,
         }
     }
 
-    fn unary(&self, id: ValueId, wanted: Unary) -> Option<ValueId> {
+    pub fn unary(&self, id: ValueId, wanted: Unary) -> Option<ValueId> {
         match self.maker(id)? {
             (Op::Unary(function), inputs) if *function == wanted => Some(inputs[0]),
             _ => None,

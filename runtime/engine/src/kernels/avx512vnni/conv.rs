@@ -21,6 +21,8 @@ struct Places {
     input: [usize; MAX_PIXELS],
     output: [usize; MAX_PIXELS],
     other: [usize; MAX_PIXELS],
+    /// Of the first pixel's scale in the input.
+    scales: usize,
 }
 
 /// A pixel of a step, and where it lies.
@@ -32,6 +34,7 @@ struct Cursor<'a> {
     input: usize,
     output: usize,
     other: usize,
+    number: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -46,6 +49,7 @@ impl<'a> Cursor<'a> {
             input: 0,
             output: 0,
             other: 0,
+            number: pixel,
         };
         found.locate();
         found
@@ -77,7 +81,11 @@ impl<'a> Cursor<'a> {
 
     /// The next `count` pixels.
     fn places(&mut self, count: usize) -> Places {
-        let mut found = Places::default();
+        let mut found = Places {
+            scales: self.step.row_scales as usize + self.number * 4,
+            ..Places::default()
+        };
+        self.number += count;
         for n in 0..count {
             found.input[n] = self.input;
             found.output[n] = self.output;
@@ -173,6 +181,7 @@ fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks:
                             input: [places.input[n]; MAX_PIXELS],
                             output: [places.output[n]; MAX_PIXELS],
                             other: [places.other[n]; MAX_PIXELS],
+                            scales: places.scales + n * 4,
                         };
                         run_tile(job, &one, block, 1, 1);
                     }
@@ -220,6 +229,7 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
                         Arithmetic::F32 => store_f32(job, places, &channels, column),
                         Arithmetic::U8ToF32 => store_scaled(job, places, &channels, column),
                         Arithmetic::U8ToU8 => store_u8(job, places, &channels, column),
+                        Arithmetic::RowsToF32 => store_rows(job, places, &channels, column),
                     }
                 }
             }
@@ -470,6 +480,63 @@ unsafe fn store_scaled<const P: usize>(
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 unsafe fn store_f32<const P: usize>(job: &Job<'_>, places: &Places, channels: &Channels, sums: [__m512i; P]) {
+    let mut found = [_mm512_setzero_ps(); P];
+    for p in 0..P {
+        found[p] = _mm512_castsi512_ps(sums[p]);
+    }
+    // SAFETY: as for this function.
+    unsafe { store_limited(job, places, channels, found) };
+}
+
+/// Scales the integer sums of 16 channels by the scales of channels and pixels, and limits them.
+///
+/// # Safety
+/// As [`tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn store_rows<const P: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    channels: &Channels,
+    sums: [__m512i; P],
+) {
+    let operands = job.operands;
+    // SAFETY: scale, and an offset that is there, have an entry for each channel of the blocks.
+    let (scale, offset) = unsafe {
+        let scale = _mm512_loadu_ps(operands.scale.as_ptr().add(channels.table).cast());
+        let offset = if operands.offset.is_empty() {
+            _mm512_set1_ps(-0.0)
+        } else {
+            _mm512_loadu_ps(operands.offset.as_ptr().add(channels.table).cast())
+        };
+        (scale, offset)
+    };
+    let mut found = [_mm512_setzero_ps(); P];
+    for p in 0..P {
+        // SAFETY: there is a scale for each pixel.
+        let row = unsafe {
+            let row = operands.input.as_ptr().add(places.scales + p * 4);
+            _mm512_set1_ps(row.cast::<f32>().read_unaligned())
+        };
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), _mm512_mul_ps(row, scale));
+        found[p] = _mm512_add_ps(scaled, offset);
+    }
+    // SAFETY: as for this function.
+    unsafe { store_limited(job, places, channels, found) };
+}
+
+/// Limits and stores `f32` of 16 channels, a second tensor added where there is one.
+///
+/// # Safety
+/// As [`tile`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn store_limited<const P: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    channels: &Channels,
+    found: [__m512; P],
+) {
     let mask = channels.mask();
     let first = channels.first;
     let (low, high) = (
@@ -478,7 +545,7 @@ unsafe fn store_f32<const P: usize>(job: &Job<'_>, places: &Places, channels: &C
     );
     let plain = job.step.residual.other.is_empty();
     for p in 0..P {
-        let mut y = _mm512_castsi512_ps(sums[p]);
+        let mut y = found[p];
         if !plain {
             // SAFETY: the channels under the mask lie in the second tensor.
             let other = unsafe {

@@ -75,7 +75,9 @@ pub(super) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
                 unsafe {
                     match step.arithmetic {
                         Arithmetic::F32 => pixels_f32(&job, &places),
-                        Arithmetic::U8ToU8 | Arithmetic::U8ToF32 => pixels_u8(&job, &places),
+                        Arithmetic::U8ToU8 | Arithmetic::U8ToF32 | Arithmetic::RowsToF32 => {
+                            pixels_u8(&job, &places)
+                        }
                     }
                 }
                 first = start + PIXELS;

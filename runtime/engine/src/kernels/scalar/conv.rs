@@ -11,6 +11,7 @@ pub(crate) struct Operands<'a> {
     pub weights: &'a [u8],
     pub bias: &'a [u8],
     pub scale: &'a [u8],
+    pub offset: &'a [u8],
     pub other: &'a [u8],
 }
 
@@ -26,6 +27,7 @@ impl<'a> Operands<'a> {
             },
             bias: constant(&step.bias),
             scale: constant(&step.scale),
+            offset: constant(&step.offset),
             other: tensors.get(&step.residual.other),
         }
     }
@@ -94,6 +96,7 @@ fn sums_f32(step: &Conv, at: usize, input: &[u8], weights: &[u8], bias: &[f32]) 
 pub(crate) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
     step.halo.fill(output);
     let block_bytes = step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES;
+    let mut pixel = 0;
     for image in 0..step.extent.images {
         let weights = &operands.weights[image as usize * step.matrix_image as usize..];
         for row in 0..step.extent.rows {
@@ -111,14 +114,17 @@ pub(crate) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
                         at,
                         out,
                         other,
+                        pixel,
                     };
                     match step.arithmetic {
                         Arithmetic::F32 => block.write_f32(step, operands, weights, output),
+                        Arithmetic::RowsToF32 => block.write_rows(step, operands, weights, output),
                         Arithmetic::U8ToU8 | Arithmetic::U8ToF32 => {
                             block.write_u8(step, operands, weights, output);
                         }
                     }
                 }
+                pixel += 1;
             }
         }
     }
@@ -133,6 +139,8 @@ struct Block {
     at: usize,
     out: usize,
     other: usize,
+    /// Its number.
+    pixel: usize,
 }
 
 impl Block {
@@ -176,6 +184,32 @@ impl Block {
             bias => &floats(bias)[self.table..][..BLOCK],
         };
         let sums = sums_f32(step, self.at, operands.input, weights, bias);
+        self.write_limited(step, operands, sums, output);
+    }
+
+    fn write_rows(&self, step: &Conv, operands: &Operands<'_>, weights: &[u8], output: &mut [u8]) {
+        let zeros = [0; BLOCK];
+        let bias = match operands.bias {
+            [] => &zeros,
+            bias => &integers(bias)[self.table..][..BLOCK],
+        };
+        let sums = sums_u8(step, self.at, operands.input, weights, bias);
+        let row = floats(&operands.input[step.row_scales as usize..])[self.pixel];
+        let scale = &floats(operands.scale)[self.table..][..BLOCK];
+        let mut found = [0.0; BLOCK];
+        for ((found, sum), scale) in found.iter_mut().zip(sums).zip(scale) {
+            *found = sum as f32 * (row * scale);
+        }
+        if !operands.offset.is_empty() {
+            for (found, offset) in found.iter_mut().zip(&floats(operands.offset)[self.table..]) {
+                *found += offset;
+            }
+        }
+        self.write_limited(step, operands, found, output);
+    }
+
+    /// Adds a second tensor that is there, and limits the sums.
+    fn write_limited(&self, step: &Conv, operands: &Operands<'_>, sums: [f32; BLOCK], output: &mut [u8]) {
         let out = &mut crate::kernels::floats_mut(output)[self.out / 4 + self.first..][..self.channels];
         let limit = |x: f32| x.max(step.epilogue.low).min(step.epilogue.high);
         if step.residual.other.is_empty() {

@@ -28,7 +28,7 @@ pub(crate) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
                             let y = value_f32(step, at + channel * 4, place, floats(input), constants);
                             floats_mut(output)[out / 4 + channel] = y;
                         }
-                        Arithmetic::U8ToF32 => {
+                        Arithmetic::U8ToF32 | Arithmetic::RowsToF32 => {
                             let (sum, scale) = sum_u8(step, at + channel, place, input, constants);
                             let y = (sum as f32 * scale)
                                 .max(step.epilogue.low)

@@ -6,6 +6,7 @@ mod elementwise;
 mod movement;
 mod pool;
 mod reduction;
+mod rows;
 
 pub(crate) use conv::Operands;
 pub(crate) use depthwise::run as depthwise;
@@ -63,6 +64,7 @@ pub(crate) fn run<'a>(
         Step::Gather(step) => {
             movement::gather(step, tensors.get(&step.indices), constant(&step.table), output);
         }
+        Step::QuantizeRows(step) => rows::quantize(step, tensors.get(&step.input.span), output),
         Step::Pack(step) => movement::pack(step, tensors.get(&step.input.span), output),
     }
 }
