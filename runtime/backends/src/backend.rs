@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use limbic_bundle::{Dtype, GraphFormat, Signature};
+use limbic_bundle::{Bundle, Bytes, Dtype, GraphFormat, Signature, Variant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::view::{TensorView, TensorViewMut};
@@ -36,8 +36,8 @@ pub trait Backend: Debug + Send + Sync {
 pub struct ProgramReport {
     /// Operators of the file and how many nodes have each, by name.
     pub operators: Vec<(String, usize)>,
-    /// Elements of the floating-point constants.
-    pub parameters: u64,
+    /// Elements of the floating-point constants; nothing where the file does not say.
+    pub parameters: Option<u64>,
     /// Multiply-accumulates of one run of each signature; `None` where a size is free.
     pub macs: Vec<(String, Option<u64>)>,
 }
@@ -47,12 +47,76 @@ pub struct ProgramReport {
 pub struct ProgramSource<'a> {
     /// Name of the program, for messages.
     pub name: &'a str,
-    /// Format of the file.
+    /// Format of the files.
     pub format: GraphFormat,
-    /// Content of the file.
-    pub bytes: &'a [u8],
+    /// One file for all signatures, or one for each, as the format wants.
+    pub files: &'a [ProgramFile],
     /// The signatures to prepare, buckets resolved.
     pub signatures: &'a [Signature],
+}
+
+/// A file of a program.
+#[derive(Debug, Clone)]
+pub struct ProgramFile {
+    /// The concrete signature that it serves; nothing where it serves all.
+    pub signature: Option<String>,
+    /// Its content.
+    pub content: Bytes,
+    /// The weight packs that it reads, in its order.
+    pub packs: Vec<Bytes>,
+}
+
+impl ProgramFile {
+    /// A file that serves all signatures and holds its weights.
+    pub fn whole(content: impl Into<Bytes>) -> Self {
+        Self {
+            signature: None,
+            content: content.into(),
+            packs: Vec::new(),
+        }
+    }
+
+    /// The files of a program in a variant of a bundle, with their format; nothing if the variant has none.
+    ///
+    /// # Errors
+    /// As [`Bundle::shared_entry`].
+    pub fn of(
+        bundle: &Bundle,
+        variant: &Variant,
+        program: &str,
+    ) -> limbic_bundle::Result<Option<(GraphFormat, Vec<Self>)>> {
+        let mut files = Vec::new();
+        let mut format = None;
+        for entry in variant.entries.iter().filter(|entry| entry.program == program) {
+            format = Some(entry.format);
+            files.push(Self {
+                signature: entry.signature.clone(),
+                content: bundle.shared_entry(&entry.path)?,
+                packs: entry
+                    .packs
+                    .iter()
+                    .map(|path| bundle.shared_entry(path))
+                    .collect::<limbic_bundle::Result<_>>()?,
+            });
+        }
+        Ok(format.map(|format| (format, files)))
+    }
+}
+
+impl ProgramSource<'_> {
+    /// The one file that serves all signatures.
+    #[allow(dead_code, reason = "used by the backends that are compiled in")]
+    pub(crate) fn whole(&self, format: GraphFormat) -> Result<&[u8]> {
+        match self.files {
+            [file] if self.format == format && file.signature.is_none() => Ok(&file.content),
+            _ => Err(Error::new(
+                ErrorKind::UnsupportedFormat,
+                self.name,
+                format!("one file of {}", format.name()),
+                format!("{} of {}", self.files.len(), self.format.name()),
+            )),
+        }
+    }
 }
 
 /// A loaded program: its weights, shared by all sessions.
@@ -130,6 +194,27 @@ pub struct SessionState {
     pub(crate) tensors: Vec<StateTensor>,
 }
 
+impl SessionState {
+    /// Refuses a state whose names, types or shapes are not this one's.
+    #[allow(dead_code, reason = "used by the backends that are compiled in")]
+    pub(crate) fn same_tensors(&self, given: &Self, program: &str) -> Result<()> {
+        let describe = |tensors: &[StateTensor]| {
+            let list = tensors
+                .iter()
+                .map(|t| format!("{} {} {:?}", t.name, t.dtype.name(), t.dims));
+            format!("[{}]", list.collect::<Vec<_>>().join(", "))
+        };
+        let same =
+            |a: &StateTensor, b: &StateTensor| a.name == b.name && a.dtype == b.dtype && a.dims == b.dims;
+        let mut pairs = self.tensors.iter().zip(&given.tensors);
+        if self.tensors.len() == given.tensors.len() && pairs.all(|(mine, given)| same(mine, given)) {
+            return Ok(());
+        }
+        let (expected, found) = (describe(&self.tensors), describe(&given.tensors));
+        Err(Error::new(ErrorKind::State, program, expected, found))
+    }
+}
+
 /// Value of one state tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StateTensor {
@@ -143,17 +228,25 @@ pub(crate) struct StateTensor {
 /// All backends that are compiled in, the default first.
 pub fn compiled() -> Vec<&'static str> {
     vec![
+        #[cfg(feature = "engine")]
+        "engine",
         #[cfg(feature = "tract")]
         "tract",
     ]
 }
 
-/// The backend of this name.
+/// The backend of this name, on the best instructions of this processor; `engine@scalar` uses the named tier at most.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownBackend`] with the names that are compiled in.
+/// [`ErrorKind::UnknownBackend`] with the names that are compiled in, or the tiers that this processor has.
 pub fn by_name(name: &str) -> Result<Box<dyn Backend>> {
+    #[cfg(feature = "engine")]
+    if let Some(tier) = name.strip_prefix("engine@") {
+        return Ok(Box::new(crate::engine::Engine::with_tier(tier)?));
+    }
     match name {
+        #[cfg(feature = "engine")]
+        "engine" => Ok(Box::new(crate::engine::Engine::detect())),
         #[cfg(feature = "tract")]
         "tract" => Ok(Box::new(crate::tract::Tract)),
         other => {

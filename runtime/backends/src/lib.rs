@@ -2,19 +2,21 @@
 //!
 //! A [`Backend`] reads a file into a [`Program`], which holds the weights and may be shared between threads. Each user
 //! opens a [`Session`], which holds the state tensors, and runs one of the program's signatures into buffers of its
-//! own. Which engines are there is decided when compiling: feature `tract` runs ONNX graphs with no native library.
+//! own. Which engines are there is decided when compiling: feature `engine` runs compiled plans, feature `tract` ONNX
+//! graphs, both with no native library.
 //! No backend starts a thread.
 //!
 //! ```no_run
-//! use limbic_backends::{ProgramSource, TensorView, TensorViewMut, by_name};
-//! use limbic_bundle::{Bundle, GraphFormat};
+//! use limbic_backends::{ProgramFile, ProgramSource, TensorView, TensorViewMut, by_name};
+//! use limbic_bundle::Bundle;
 //!
 //! let bundle = Bundle::open("face-small.limbic".as_ref())?;
-//! let spec = &bundle.manifest().programs[0];
-//! let program = by_name("tract")?.load(&ProgramSource {
+//! let (spec, variant) = (&bundle.manifest().programs[0], &bundle.manifest().variants[0]);
+//! let (format, files) = ProgramFile::of(&bundle, variant, &spec.name)?.ok_or("no such program")?;
+//! let program = by_name(&variant.backend)?.load(&ProgramSource {
 //!     name: &spec.name,
-//!     format: GraphFormat::Onnx,
-//!     bytes: bundle.entry("graph.onnx")?,
+//!     format,
+//!     files: &files,
 //!     signatures: &spec.concrete(),
 //! })?;
 //! let mut session = program.session()?;
@@ -30,15 +32,21 @@
 #![deny(missing_docs)]
 
 mod backend;
+#[cfg(feature = "engine")]
+mod engine;
 mod error;
-#[cfg_attr(not(feature = "tract"), allow(dead_code, reason = "only backends use it"))]
+#[cfg_attr(
+    not(any(feature = "engine", feature = "tract")),
+    allow(dead_code, reason = "only backends use it")
+)]
 mod matching;
 #[cfg(feature = "tract")]
 mod tract;
 mod view;
 
 pub use backend::{
-    Backend, Placement, Program, ProgramReport, ProgramSource, Session, SessionState, by_name, compiled,
+    Backend, Placement, Program, ProgramFile, ProgramReport, ProgramSource, Session, SessionState, by_name,
+    compiled,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use view::{Elements, ElementsMut, Memory, TensorView, TensorViewMut};

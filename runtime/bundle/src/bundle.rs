@@ -139,6 +139,18 @@ impl Bundle {
         Err(crate::check::dangling("entry".to_owned(), path, known))
     }
 
+    /// Content of an entry, to be held without the bundle; it begins at an address that is a multiple of 64.
+    ///
+    /// # Errors
+    /// As [`Bundle::entry`].
+    pub fn shared_entry(&self, path: &str) -> Result<Bytes> {
+        let content = self.entry(path)?;
+        let member = self.members.get(path);
+        let part = member.and_then(|member| self.bytes.part(member.content.clone()));
+        // The same range was in bounds a line above.
+        Ok(part.unwrap_or_else(|| Bytes::from(content.to_vec())))
+    }
+
     /// Every entry the manifest lists, in order.
     pub fn entries(&self) -> impl Iterator<Item = EntryInfo<'_>> {
         let present = |entry: &Entry| self.members.contains_key(&entry.path);

@@ -36,10 +36,10 @@ pub use bundle::{Bundle, EntryInfo};
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind, Result};
 pub use manifest::{
-    Asset, AssetKind, Dim, Dtype, Entry, Gate, Golden, GraphFormat, HeadKind, HeadSpec, Input, LabelSpace,
-    Layout, MANIFEST_ENTRY, Manifest, Modality, NoAnswerReason, Pooling, Precision, ProgramSpec,
-    Quantization, Role, Signature, SignatureSpec, Stage, Step, Symbol, TensorSpec, Variant, VariantEntry,
-    element_count,
+    Asset, AssetKind, Dim, Dtype, Entry, Gate, Golden, GraphFormat, HeadCalibration, HeadKind, HeadSpec,
+    Input, LabelSpace, Layout, MANIFEST_ENTRY, Manifest, Modality, NoAnswerReason, Pooling, Precision,
+    ProgramSpec, Quantization, Role, Signature, SignatureSpec, Stage, Step, Symbol, TensorSpec, Variant,
+    VariantEntry, element_count,
 };
 pub use package::Package;
 #[cfg(feature = "source")]

@@ -13,6 +13,8 @@ pub const ENTRIES: usize = 4096;
 pub const ENTRY_NAME_BYTES: usize = 200;
 /// Most inputs, programs, stages, heads, gates, variants, or signatures of a program.
 pub const ITEMS: usize = 256;
+/// Most weight packs of a plan.
+pub const PACKS: usize = 8;
 /// Most preprocessing steps of an input.
 pub const STEPS: usize = 32;
 /// Most axes of a tensor.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::check::{dangling, entry_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
-use crate::manifest::Manifest;
+use crate::manifest::{HeadCalibration, Manifest};
 use crate::package::Package;
 
 /// Name of the calibration beside a `model.toml`.
@@ -28,14 +28,6 @@ pub struct Source {
 #[serde(deny_unknown_fields)]
 struct Calibration {
     heads: BTreeMap<String, HeadCalibration>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HeadCalibration {
-    temperature: Option<f64>,
-    thresholds: Option<Vec<f64>>,
-    abstain_below: Option<f64>,
 }
 
 impl Source {
@@ -132,11 +124,7 @@ fn calibrate(manifest: &mut Manifest, text: &str) -> Result<()> {
             .iter_mut()
             .find(|head| head.name == name)
             .ok_or_else(|| dangling("heads".to_owned(), &name, known.iter().map(String::as_str)))?;
-        head.temperature = found.temperature.unwrap_or(head.temperature);
-        head.abstain_below = found.abstain_below.unwrap_or(head.abstain_below);
-        if let Some(thresholds) = found.thresholds {
-            head.thresholds = thresholds;
-        }
+        found.apply(head);
     }
     manifest.check()
 }

@@ -58,6 +58,16 @@ impl Cpu {
     }
 }
 
+impl Tier {
+    /// All tiers, the lowest first.
+    pub const ALL: [Self; 2] = [Self::Scalar, Self::Avx512Vnni];
+
+    /// The tier of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name)
+    }
+}
+
 #[cfg(any(test, feature = "detect"))]
 impl Cpu {
     /// The processor that this runs on.

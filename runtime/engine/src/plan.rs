@@ -18,6 +18,8 @@ pub const VERSION: u32 = 1;
 pub const HEADER_WORDS: usize = 14;
 /// Alignment of the arena in bytes.
 pub const ARENA_ALIGNMENT: usize = 64;
+/// Most weight packs of a plan.
+pub const PACKS: usize = 8;
 /// Most axes of a port.
 pub const PORT_AXES: usize = 8;
 
@@ -197,7 +199,8 @@ impl Port<'_> {
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
     bytes: &'a [u8],
-    pub(crate) packs: &'a [&'a [u8]],
+    /// Those behind the plan's own are empty.
+    packs: [&'a [u8]; PACKS],
     header: Header,
     cpu: Cpu,
 }
@@ -221,7 +224,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// [`ErrorKind::Malformed`], [`ErrorKind::Version`], [`ErrorKind::Pack`], [`ErrorKind::Kernel`] or
     /// [`ErrorKind::Bounds`] naming the table and the entry.
-    pub fn check(bytes: &'a [u8], packs: &'a [&'a [u8]], cpu: Cpu) -> Result<Self> {
+    pub fn check(bytes: &'a [u8], packs: &[&'a [u8]], cpu: Cpu) -> Result<Self> {
         let header = Header::read(&mut Words::new(bytes)).ok_or_else(|| {
             let expected = (HEADER_WORDS * 4) as u64;
             malformed("header", 0, expected, bytes.len() as u64)
@@ -241,20 +244,20 @@ impl<'a> Plan<'a> {
         if u64::from(header.bytes) != bytes.len() as u64 {
             return Err(malformed("length", 0, header.bytes.into(), bytes.len() as u64));
         }
-        let plan = Self {
+        let mut plan = Self {
             bytes,
-            packs,
+            packs: [&[]; PACKS],
             header,
             cpu,
         };
         plan.check_tables()?;
-        plan.check_packs()?;
+        plan.lend_packs(packs)?;
         for index in 0..header.ports as usize {
             plan.check_port(index)?;
         }
         let limits = Limits {
             arena: header.arena_bytes,
-            packs,
+            packs: plan.packs(),
         };
         for index in 0..header.steps as usize {
             plan.step(index)?
@@ -292,18 +295,21 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn check_packs(&self) -> Result<()> {
+    fn lend_packs(&mut self, packs: &[&'a [u8]]) -> Result<()> {
         let named = self.header.packs as usize;
-        if self.packs.len() != named {
+        if named > PACKS {
+            return Err(malformed("packs", 0, PACKS as u64, named as u64));
+        }
+        if packs.len() != named {
             return Err(Error::new(
                 ErrorKind::Pack,
                 "packs",
                 0,
                 named as u64,
-                self.packs.len() as u64,
+                packs.len() as u64,
             ));
         }
-        for (index, pack) in self.packs.iter().enumerate() {
+        for (index, pack) in packs.iter().enumerate() {
             let bytes = u64::from(self.pack(index)?.bytes);
             if bytes != pack.len() as u64 {
                 return Err(Error::new(
@@ -326,7 +332,15 @@ impl<'a> Plan<'a> {
                 ));
             }
         }
+        for (to, from) in self.packs.iter_mut().zip(packs) {
+            *to = from;
+        }
         Ok(())
+    }
+
+    /// The packs that the plan names.
+    pub(crate) fn packs(&self) -> &[&'a [u8]] {
+        self.packs.get(..self.header.packs as usize).unwrap_or_default()
     }
 
     fn check_port(&self, index: usize) -> Result<()> {

@@ -81,7 +81,7 @@ impl Plan<'_> {
             return &[];
         }
         let begin = blob.offset as usize;
-        let pack = self.packs.get(blob.pack as usize).copied().unwrap_or_default();
+        let pack = self.packs().get(blob.pack as usize).copied().unwrap_or_default();
         pack.get(begin..begin + blob.bytes as usize).unwrap_or_default()
     }
 

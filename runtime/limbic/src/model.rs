@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use limbic_affect::{Head, LabelSpaces, LogitPool, NoAnswerReason, Prediction, Sense};
-use limbic_backends::{Program, ProgramSource, Session, TensorView, TensorViewMut};
+use limbic_backends::{Program, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut};
 use limbic_bundle::{Bundle, Dtype, Gate, Manifest, Modality, Role, Signature, Stage, Variant};
 use std::sync::Arc;
 
@@ -53,10 +53,11 @@ impl Model {
             Pipeline::Text(_) => Sense::Text,
         };
         let variant = choose_variant(manifest, backend)?;
-        let engine = limbic_backends::by_name(&variant.backend).map_err(Error::backend)?;
+        let engine = limbic_backends::by_name(backend.unwrap_or(&variant.backend)).map_err(Error::backend)?;
         let mut programs = BTreeMap::new();
         for spec in &manifest.programs {
-            let Some(entry) = variant.entries.iter().find(|entry| entry.program == spec.name) else {
+            let found = ProgramFile::of(&bundle, variant, &spec.name).map_err(Error::bundle)?;
+            let Some((format, files)) = found else {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
                     format!(
@@ -66,12 +67,11 @@ impl Model {
                 ));
             };
             let signatures = spec.concrete();
-            let bytes = bundle.entry(&entry.path).map_err(Error::bundle)?;
             let program = engine
                 .load(&ProgramSource {
                     name: &spec.name,
-                    format: entry.format,
-                    bytes,
+                    format,
+                    files: &files,
                     signatures: &signatures,
                 })
                 .map_err(Error::backend)?;
@@ -87,7 +87,7 @@ impl Model {
         }
         let spaces = LabelSpaces::with_own(&manifest.label_spaces).map_err(Error::head)?;
         let heads = manifest
-            .heads
+            .heads_of(variant)
             .iter()
             .map(|spec| Head::new(spec, &spaces, None).map_err(Error::head))
             .collect::<Result<Vec<_>>>()?;
@@ -237,7 +237,8 @@ fn choose_variant<'a>(manifest: &'a Manifest, backend: Option<&str>) -> Result<&
         .variants
         .iter()
         .find(|variant| match backend {
-            Some(name) => variant.backend == name,
+            // What stands behind the `@` narrows the backend down.
+            Some(name) => name.split('@').next() == Some(variant.backend.as_str()),
             None => compiled.contains(&variant.backend.as_str()),
         })
         .ok_or_else(|| {

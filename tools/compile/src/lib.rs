@@ -46,6 +46,15 @@ pub struct Compiled {
     pub report: Report,
 }
 
+/// Plans of several graphs and the weight packs that all of them name, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shared {
+    /// A plan for each graph, and what it is made of.
+    pub plans: Vec<(Vec<u8>, Report)>,
+    /// The weight packs; to be lent at addresses that are multiples of 64.
+    pub packs: Vec<Vec<u8>>,
+}
+
 /// Compiles a graph whose extents are numbers; see [`limbic_graph::passes::simplify`] and
 /// [`limbic_graph::passes::bind`].
 ///
@@ -54,8 +63,32 @@ pub struct Compiled {
 /// [`ErrorKind::Shape`] naming a value whose extents are not known; [`ErrorKind::Limit`] for a plan beyond 32-bit
 /// offsets; as [`Graph::check`].
 pub fn compile(graph: &Graph) -> Result<Compiled> {
-    graph.check()?;
-    let graph = prepare::prepared(graph)?;
-    let lowered = lower::lower(&graph)?;
-    write::write(&graph, lowered)
+    let Shared { plans, packs } = compile_shared(std::slice::from_ref(graph))?;
+    let (plan, report) = plans
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::Name, &graph.name, "a plan", "none"))?;
+    Ok(Compiled { plan, packs, report })
+}
+
+/// Compiles graphs that have weights in common, such as one network at several lengths; equal weights are kept once.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_shared(graphs: &[Graph]) -> Result<Shared> {
+    let mut pack = pack::Pack::default();
+    let mut lowered = Vec::new();
+    for graph in graphs {
+        graph.check()?;
+        let graph = prepare::prepared(graph)?;
+        let steps = lower::lower(&graph, &mut pack)?;
+        lowered.push((graph, steps));
+    }
+    let reference = write::pack_reference(&pack.bytes)?;
+    let plans = lowered.into_iter();
+    let plans = plans.map(|(graph, lowered)| write::write(&graph, lowered, &reference));
+    Ok(Shared {
+        plans: plans.collect::<Result<_>>()?,
+        packs: vec![pack.bytes],
+    })
 }

@@ -8,14 +8,25 @@ use limbic_engine::{Record, Role, Span};
 use limbic_graph::{Error, ErrorKind, Graph, Quantization, Result, ValueId};
 use sha2::{Digest, Sha256};
 
-use crate::Compiled;
 use crate::arena::{self, Life};
 use crate::lower::Lowered;
 use crate::report::{Report, StepReport};
 use crate::strides::number;
 
-/// Turns steps with numbered buffers into a plan.
-pub(crate) fn write(graph: &Graph, mut lowered: Lowered) -> Result<Compiled> {
+/// The reference to a pack.
+pub(crate) fn pack_reference(pack: &[u8]) -> Result<PackRef> {
+    let mut digest = [0; 8];
+    for (word, bytes) in digest.iter_mut().zip(Sha256::digest(pack).chunks_exact(4)) {
+        *word = bytes.iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    }
+    Ok(PackRef {
+        digest,
+        bytes: number(pack.len())?,
+    })
+}
+
+/// Turns steps with numbered buffers into a plan that reads one pack.
+pub(crate) fn write(graph: &Graph, mut lowered: Lowered, pack: &PackRef) -> Result<(Vec<u8>, Report)> {
     let lives = lives(graph, &mut lowered);
     let (offsets, arena_bytes) = arena::plan(&lives)?;
     for (step, _) in &mut lowered.steps {
@@ -48,17 +59,8 @@ pub(crate) fn write(graph: &Graph, mut lowered: Lowered) -> Result<Compiled> {
             output_bytes: step.output().bytes,
         });
     }
-    let pack = lowered.pack.bytes;
     let mut packs = Vec::new();
-    let mut digest = [0; 8];
-    for (word, bytes) in digest.iter_mut().zip(Sha256::digest(&pack).chunks_exact(4)) {
-        *word = bytes.iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
-    }
-    let reference = PackRef {
-        digest,
-        bytes: number(pack.len())?,
-    };
-    reference.write(&mut |word| packs.extend(word.to_le_bytes()));
+    pack.write(&mut |word| packs.extend(word.to_le_bytes()));
     let tables = [packs, ports, steps, words, names.bytes];
     let mut at = HEADER_WORDS * 4;
     let mut starts = [0; 5];
@@ -91,13 +93,9 @@ pub(crate) fn write(graph: &Graph, mut lowered: Lowered) -> Result<Compiled> {
         steps: reports,
         arena_bytes: arena_bytes as usize,
         plan_bytes: plan.len(),
-        pack_bytes: pack.len(),
+        pack_bytes: pack.bytes as usize,
     };
-    Ok(Compiled {
-        plan,
-        packs: vec![pack],
-        report,
-    })
+    Ok((plan, report))
 }
 
 /// When each buffer must keep its bytes: inputs from the first step on, outputs to the last, states throughout.

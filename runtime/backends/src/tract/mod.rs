@@ -37,16 +37,7 @@ impl Backend for Tract {
     }
 
     fn load(&self, source: &ProgramSource<'_>) -> Result<Arc<dyn Program>> {
-        if source.format != GraphFormat::Onnx {
-            let found = source.format.name();
-            return Err(Error::new(
-                ErrorKind::UnsupportedFormat,
-                source.name,
-                GraphFormat::Onnx.name(),
-                found,
-            ));
-        }
-        let graph = graph::read(source.name, source.bytes)?;
+        let graph = graph::read(source.name, source.whole(GraphFormat::Onnx)?)?;
         let plans = plan::prepare(source.name, &graph, source.signatures)?;
         let loaded = Loaded {
             name: source.name.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use limbic_bundle::GraphFormat;
 use tract_onnx::pb::{GraphProto, TensorProto, tensor_proto::DataType};
 use tract_onnx::prelude::{Framework, TractResult, TypedModel};
 use tract_onnx::tract_hir::internal::Cost;
@@ -11,9 +12,10 @@ use crate::error::{ErrorKind, Result};
 use crate::tract::{graph, guarded, plan};
 
 pub(super) fn describe(source: &ProgramSource<'_>) -> Result<ProgramReport> {
-    let model = graph::read(source.name, source.bytes)?;
+    let bytes = source.whole(GraphFormat::Onnx)?;
+    let model = graph::read(source.name, bytes)?;
     let proto = guarded(ErrorKind::Malformed, source.name, "an ONNX model", || {
-        let mut reader = source.bytes;
+        let mut reader = bytes;
         tract_onnx::onnx().proto_model_for_read(&mut reader)
     })?;
     let mut operators = BTreeMap::new();
@@ -34,7 +36,7 @@ pub(super) fn describe(source: &ProgramSource<'_>) -> Result<ProgramReport> {
     }
     Ok(ProgramReport {
         operators: operators.into_iter().collect(),
-        parameters,
+        parameters: Some(parameters),
         macs,
     })
 }

@@ -194,25 +194,7 @@ impl Session for TractSession {
     }
 
     fn restore(&mut self, state: &SessionState) -> Result<()> {
-        let describe = |tensors: &[StateTensor]| {
-            let list = tensors
-                .iter()
-                .map(|t| format!("{} {} {:?}", t.name, t.dtype.name(), t.dims));
-            format!("[{}]", list.collect::<Vec<_>>().join(", "))
-        };
-        let mine = self.save()?;
-        let same =
-            |a: &StateTensor, b: &StateTensor| a.name == b.name && a.dtype == b.dtype && a.dims == b.dims;
-        let fits = mine.tensors.len() == state.tensors.len()
-            && mine
-                .tensors
-                .iter()
-                .zip(&state.tensors)
-                .all(|(mine, given)| same(mine, given));
-        if !fits {
-            let (expected, found) = (describe(&mine.tensors), describe(&state.tensors));
-            return Err(Error::new(ErrorKind::State, &self.program.name, expected, found));
-        }
+        self.save()?.same_tensors(state, &self.program.name)?;
         let mut restored = BTreeMap::new();
         for saved in &state.tensors {
             let place = format!("{}: {}", self.program.name, saved.name);

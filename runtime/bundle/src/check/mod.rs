@@ -5,6 +5,7 @@
 mod input;
 mod paths;
 mod program;
+mod variant;
 mod wiring;
 
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ pub(crate) fn manifest(manifest: &Manifest) -> Result<()> {
     wiring::stages(manifest, &spaces)?;
     gates(manifest, &spaces)?;
     pooling(manifest)?;
-    variants(manifest)?;
+    variant::variants(manifest, &spaces)?;
     paths::files(manifest)
 }
 
@@ -254,54 +255,4 @@ fn pooling(manifest: &Manifest) -> Result<()> {
         Pooling::MeanLogitsByTokens if !only_text => refused("a rule that does not count text tokens"),
         _ => Ok(()),
     }
-}
-
-fn variants(manifest: &Manifest) -> Result<()> {
-    for (i, variant) in manifest.variants.iter().enumerate() {
-        let place = format!("variants[{i}]");
-        for (key, text) in [("backend", &variant.backend), ("tier", &variant.tier)] {
-            if text.is_empty() || text.len() > 64 {
-                let found = format!("{:?}", shorten(text));
-                return Err(Error::new(
-                    ErrorKind::Parameter,
-                    format!("{place}.{key}"),
-                    "a name",
-                    found,
-                ));
-            }
-        }
-        within(
-            &format!("{place}.tolerance"),
-            f64::from(variant.tolerance),
-            0.0,
-            1.0,
-        )?;
-        at_most(&format!("{place}.entries"), variant.entries.len(), limits::ITEMS)?;
-        for (j, entry) in variant.entries.iter().enumerate() {
-            if manifest.program(&entry.program).is_none() {
-                let known = manifest.programs.iter().map(|program| program.name.as_str());
-                return Err(dangling(
-                    format!("{place}.entries[{j}].program"),
-                    &entry.program,
-                    known,
-                ));
-            }
-        }
-        for program in &manifest.programs {
-            let count = variant
-                .entries
-                .iter()
-                .filter(|entry| entry.program == program.name)
-                .count();
-            if count != 1 {
-                return Err(Error::new(
-                    ErrorKind::Reference,
-                    format!("{place}.entries"),
-                    format!("one entry for program {:?}", program.name),
-                    count,
-                ));
-            }
-        }
-    }
-    Ok(())
 }

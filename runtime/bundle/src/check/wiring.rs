@@ -318,6 +318,15 @@ fn head(
             _ => Ok(()),
         };
     }
+    valid(place, head, spaces)
+}
+
+/// Checks temperature, thresholds and kind of a head.
+pub(super) fn valid(place: String, head: &HeadSpec, spaces: &LabelSpaces) -> Result<()> {
+    if matches!(head.kind, HeadKind::Cosine { .. }) {
+        // Its matrix is an entry, whose content is not there yet.
+        return Ok(());
+    }
     limbic_affect::Head::new(head, spaces, None)
         .map(drop)
         .map_err(|error| {

@@ -1,5 +1,8 @@
 //! Variants, further files, golden samples and the list of entries.
 
+use std::collections::BTreeMap;
+
+use limbic_affect::HeadSpec;
 use serde::{Deserialize, Serialize};
 
 /// One form in which the programs are there.
@@ -16,8 +19,37 @@ pub struct Variant {
     pub tier: String,
     /// Largest absolute difference of a probability from the training framework.
     pub tolerance: f32,
-    /// A file for each program.
+    /// The files of each program: one, or one for each concrete signature, as the format wants.
     pub entries: Vec<VariantEntry>,
+    /// What differs in this variant's heads, by name of the head.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub heads: BTreeMap<String, HeadCalibration>,
+}
+
+/// What is fitted to a head behind training, and again behind quantization.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadCalibration {
+    /// In place of the head's temperature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// In place of the head's thresholds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Vec<f64>>,
+    /// In place of the head's least probability of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstain_below: Option<f64>,
+}
+
+impl HeadCalibration {
+    /// Puts the numbers that are there in place of the head's.
+    pub fn apply(&self, head: &mut HeadSpec) {
+        head.temperature = self.temperature.unwrap_or(head.temperature);
+        head.abstain_below = self.abstain_below.unwrap_or(head.abstain_below);
+        if let Some(thresholds) = &self.thresholds {
+            head.thresholds.clone_from(thresholds);
+        }
+    }
 }
 
 /// Precision of weights and arithmetic.
@@ -49,27 +81,49 @@ impl Precision {
     }
 }
 
-/// The file of a program in a variant.
+/// A file of a program in a variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VariantEntry {
     /// Name of the program.
     pub program: String,
+    /// The concrete signature, such as `encode@64`, that it serves; nothing where a file serves all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
     /// Format of the file.
     pub format: GraphFormat,
     /// Entry that holds it.
     pub path: String,
+    /// Entries of the weight packs that it reads, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<String>,
     /// Whether a thin bundle may leave it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+}
+
+impl VariantEntry {
+    /// An ONNX model that serves all signatures of a program, never left out.
+    pub fn onnx(program: impl Into<String>, path: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            signature: None,
+            format: GraphFormat::Onnx,
+            path: path.into(),
+            packs: Vec::new(),
+            optional: false,
+        }
+    }
 }
 
 /// Format of a program's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GraphFormat {
-    /// ONNX model.
+    /// ONNX model, for all signatures of a program.
     Onnx,
+    /// Plan of the engine, for one concrete signature; its weights lie in packs.
+    Plan,
 }
 
 impl GraphFormat {
@@ -77,6 +131,7 @@ impl GraphFormat {
     pub fn name(self) -> &'static str {
         match self {
             Self::Onnx => "onnx",
+            Self::Plan => "plan",
         }
     }
 }

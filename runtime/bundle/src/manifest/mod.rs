@@ -10,7 +10,9 @@ mod input;
 mod program;
 mod stage;
 
-pub use entry::{Asset, AssetKind, Entry, Golden, GraphFormat, Precision, Variant, VariantEntry};
+pub use entry::{
+    Asset, AssetKind, Entry, Golden, GraphFormat, HeadCalibration, Precision, Variant, VariantEntry,
+};
 pub use head::{Gate, Pooling};
 pub use input::{Input, Modality, Step};
 pub use limbic_affect::{HeadKind, HeadSpec, LabelSpace, NoAnswerReason};
@@ -172,6 +174,17 @@ impl Manifest {
         self.heads.iter().find(|head| head.name == name)
     }
 
+    /// The heads as a variant has them.
+    pub fn heads_of(&self, variant: &Variant) -> Vec<HeadSpec> {
+        let mut heads = self.heads.clone();
+        for head in &mut heads {
+            if let Some(own) = variant.heads.get(&head.name) {
+                own.apply(head);
+            }
+        }
+        heads
+    }
+
     /// Whether a head only decides a gate, and so is no answer of the model.
     pub fn head_is_gate(&self, name: &str) -> bool {
         self.gates
@@ -187,12 +200,10 @@ impl Manifest {
                 files.push((&params.vocabulary, false));
             }
         }
-        files.extend(
-            self.variants
-                .iter()
-                .flat_map(|variant| &variant.entries)
-                .map(|e| (e.path.as_str(), e.optional)),
-        );
+        for entry in self.variants.iter().flat_map(|variant| &variant.entries) {
+            let paths = std::iter::once(&entry.path).chain(&entry.packs);
+            files.extend(paths.map(|path| (path.as_str(), entry.optional)));
+        }
         for head in &self.heads {
             if let HeadKind::Cosine { matrix, .. } = &head.kind {
                 files.push((matrix, false));

@@ -80,6 +80,17 @@ pub enum Role {
     State,
 }
 
+impl Role {
+    /// Name as the manifest writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::State => "state",
+        }
+    }
+}
+
 /// Type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -216,7 +227,29 @@ impl ProgramSpec {
     }
 }
 
+impl ProgramSpec {
+    /// Names of all signatures with their buckets resolved, in the order of [`ProgramSpec::concrete`].
+    pub fn concrete_names(&self) -> impl Iterator<Item = String> {
+        self.signatures.iter().flat_map(SignatureSpec::concrete_names)
+    }
+}
+
 impl SignatureSpec {
+    fn concrete_names(&self) -> Vec<String> {
+        if self.buckets.is_empty() {
+            return vec![self.name.clone()];
+        }
+        self.buckets
+            .iter()
+            .map(|bindings| self.bound_name(bindings))
+            .collect()
+    }
+
+    fn bound_name(&self, bindings: &BTreeMap<String, usize>) -> String {
+        let values: Vec<String> = bindings.values().map(usize::to_string).collect();
+        format!("{}@{}", self.name, values.join("x"))
+    }
+
     /// One signature for each bucket, or a single one without buckets.
     pub fn concrete(&self) -> Vec<Signature> {
         if self.buckets.is_empty() {
@@ -232,7 +265,6 @@ impl SignatureSpec {
     }
 
     fn bind(&self, bindings: &BTreeMap<String, usize>) -> Signature {
-        let values: Vec<String> = bindings.values().map(usize::to_string).collect();
         let mut tensors = self.tensors.clone();
         for dim in tensors.iter_mut().flat_map(|tensor| &mut tensor.dims) {
             if let Dim::Symbol(symbol) = dim
@@ -242,7 +274,7 @@ impl SignatureSpec {
             }
         }
         Signature {
-            name: format!("{}@{}", self.name, values.join("x")),
+            name: self.bound_name(bindings),
             base: self.name.clone(),
             bindings: bindings.clone(),
             tensors,

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use limbic_bundle::{
-    Asset, AssetKind, Dim, GraphFormat, Manifest, Precision, ProgramSpec, Role, Source, TensorSpec, Variant,
-    VariantEntry,
+    Asset, AssetKind, Dim, Manifest, Precision, ProgramSpec, Role, Source, TensorSpec, Variant, VariantEntry,
 };
 use limbic_graph::passes::{self, Binding};
 use limbic_graph::{Graph, ValueId};
@@ -207,17 +206,13 @@ pub fn manifest(
         .map(|p| p.name.clone())
         .unwrap_or_default();
     manifest.variants = vec![Variant {
+        heads: BTreeMap::new(),
         name: "onnx-f32".to_owned(),
         backend: "tract".to_owned(),
         precision: precision(graph),
         tier: "any".to_owned(),
         tolerance: tolerance.clamp(0.0, 1.0),
-        entries: vec![VariantEntry {
-            program,
-            format: GraphFormat::Onnx,
-            path: GRAPH.to_owned(),
-            optional: false,
-        }],
+        entries: vec![VariantEntry::onnx(program, GRAPH)],
     }];
     let mut assets = vec![(CONVERSION, AssetKind::Other)];
     if has_golden {

@@ -26,16 +26,15 @@ pub(crate) struct Lowered {
     pub steps: Vec<(Step, String)>,
     /// Bytes of each buffer.
     pub buffers: Vec<usize>,
-    pub pack: Pack,
     /// Buffer of each input of the graph.
     pub inputs: Vec<usize>,
     /// Buffer of each output of the graph.
     pub outputs: Vec<usize>,
 }
 
-/// Lowers every node, in order.
-pub(crate) fn lower(graph: &Graph) -> Result<Lowered> {
-    let mut lowering = Lowering::new(graph)?;
+/// Lowers every node, in order; weights go into the pack.
+pub(crate) fn lower(graph: &Graph, pack: &mut Pack) -> Result<Lowered> {
+    let mut lowering = Lowering::new(graph, pack)?;
     let inputs = lowering.place_inputs()?;
     let mut missing = Vec::new();
     for n in 0..graph.nodes.len() {
@@ -74,7 +73,6 @@ pub(crate) fn lower(graph: &Graph) -> Result<Lowered> {
     Ok(Lowered {
         steps: lowering.steps,
         buffers: lowering.buffers,
-        pack: lowering.pack,
         inputs,
         outputs,
     })
@@ -100,7 +98,7 @@ pub(crate) struct Lowering<'g> {
     borders: Vec<Border>,
     steps: Vec<(Step, String)>,
     buffers: Vec<usize>,
-    pack: Pack,
+    pack: &'g mut Pack,
     /// Values whose rows are there as integers.
     rows: HashMap<ValueId, rows::Rows>,
     /// Name of the node at hand.
@@ -108,7 +106,7 @@ pub(crate) struct Lowering<'g> {
 }
 
 impl<'g> Lowering<'g> {
-    fn new(graph: &'g Graph) -> Result<Self> {
+    fn new(graph: &'g Graph, pack: &'g mut Pack) -> Result<Self> {
         if graph.rounding != Rounding::TiesToEven {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -135,7 +133,7 @@ impl<'g> Lowering<'g> {
             borders,
             steps: Vec::new(),
             buffers: Vec::new(),
-            pack: Pack::default(),
+            pack,
             rows: HashMap::new(),
             name: String::new(),
         })

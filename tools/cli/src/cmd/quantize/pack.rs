@@ -73,6 +73,7 @@ fn manifest(old: &Manifest, data: &Data, outcome: &Outcome, files: &[(String, Ve
         .assets
         .retain(|asset| !files.iter().any(|(name, _)| *name == asset.path));
     manifest.variants.push(Variant {
+        heads: BTreeMap::new(),
         name: NAME.to_owned(),
         backend: "ort".to_owned(),
         precision: precision(outcome),
@@ -80,10 +81,8 @@ fn manifest(old: &Manifest, data: &Data, outcome: &Outcome, files: &[(String, Ve
         // The next thousandth above what was measured.
         tolerance: ((data.difference * 1000.0).ceil() / 1000.0).max(0.001) as f32,
         entries: vec![VariantEntry {
-            program,
-            format: GraphFormat::Onnx,
-            path: format!("{NAME}.onnx"),
             optional: true,
+            ..VariantEntry::onnx(program, format!("{NAME}.onnx"))
         }],
     });
     for (path, _) in files.iter().skip(1) {

@@ -1,0 +1,82 @@
+//! The engine on compiled plans: read in place, run with the instructions that the processor has.
+
+mod program;
+mod session;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use limbic_engine::{Cpu, Tier};
+
+use crate::backend::{Backend, Program, ProgramReport, ProgramSource};
+use crate::engine::program::EngineProgram;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The engine on one processor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Engine {
+    cpu: Cpu,
+}
+
+impl Engine {
+    /// All instructions of this processor.
+    pub(crate) fn detect() -> Self {
+        Self { cpu: Cpu::detect() }
+    }
+
+    /// No instructions above a tier.
+    pub(crate) fn with_tier(name: &str) -> Result<Self> {
+        let cpu = Cpu::detect();
+        let wanted = Tier::by_name(name).map(|tier| cpu.at_most(tier));
+        match wanted {
+            Some(cpu) if cpu.tier().name() == name => Ok(Self { cpu }),
+            _ => {
+                let tiers = Tier::ALL.into_iter().filter(|tier| *tier <= cpu.tier());
+                let tiers: Vec<&str> = tiers.map(Tier::name).collect();
+                Err(Error::new(
+                    ErrorKind::UnknownBackend,
+                    "engine",
+                    format!("a tier of this processor: {}", tiers.join(", ")),
+                    format!("{name:?}"),
+                ))
+            }
+        }
+    }
+}
+
+impl Backend for Engine {
+    fn name(&self) -> &'static str {
+        "engine"
+    }
+
+    fn version(&self) -> String {
+        format!(
+            "engine {} ({})",
+            env!("CARGO_PKG_VERSION"),
+            self.cpu.tier().name()
+        )
+    }
+
+    fn load(&self, source: &ProgramSource<'_>) -> Result<Arc<dyn Program>> {
+        Ok(Arc::new(EngineProgram::load(source, self.cpu)?))
+    }
+
+    fn describe(&self, source: &ProgramSource<'_>) -> Result<ProgramReport> {
+        let program = EngineProgram::load(source, self.cpu)?;
+        let mut operators = BTreeMap::new();
+        let mut macs = Vec::new();
+        for (signature, compiled) in program.compiled() {
+            let mut sum = 0;
+            for step in compiled.steps(source.name)? {
+                *operators.entry(step.name().to_owned()).or_insert(0) += 1;
+                sum += step.macs();
+            }
+            macs.push((signature.name.clone(), Some(sum)));
+        }
+        Ok(ProgramReport {
+            operators: operators.into_iter().collect(),
+            parameters: None,
+            macs,
+        })
+    }
+}
