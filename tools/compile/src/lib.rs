@@ -25,12 +25,14 @@ mod lower;
 mod pack;
 mod place;
 mod prepare;
+mod program;
 mod report;
 mod strides;
 mod tile;
 mod write;
 
 pub use limbic_graph::{Error, ErrorKind, Result};
+pub use program::compile_program;
 pub use report::{Report, StepReport};
 
 use limbic_graph::Graph;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use limbic_backends::{
-    Backend, Program, ProgramSource, Session, TensorView, TensorViewMut, by_name, compiled,
+    Backend, Program, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut, by_name, compiled,
 };
-use limbic_bundle::{Dim, Dtype, GraphFormat, Role, SignatureSpec, Symbol, TensorSpec};
+use limbic_bundle::{Bytes, Dim, Dtype, GraphFormat, Role, SignatureSpec, Symbol, TensorSpec};
 use serde_json::Value;
 
 /// Largest difference from ONNX Runtime: both add in 32 bits, in another order.
@@ -69,13 +69,47 @@ pub fn load_with(
     name: &str,
     specs: &[SignatureSpec],
 ) -> limbic_backends::Result<Arc<dyn Program>> {
+    load_made_for(backend, name, specs, specs)
+}
+
+/// Loads a model whose file was made for some signatures as if it were made for others.
+pub fn load_made_for(
+    backend: &dyn Backend,
+    name: &str,
+    made_for: &[SignatureSpec],
+    specs: &[SignatureSpec],
+) -> limbic_backends::Result<Arc<dyn Program>> {
     let signatures: Vec<_> = specs.iter().flat_map(SignatureSpec::concrete).collect();
+    let (format, files) = files(backend, name, made_for);
     backend.load(&ProgramSource {
         name,
-        format: GraphFormat::Onnx,
-        bytes: &model(name),
+        format,
+        files: &files,
         signatures: &signatures,
     })
+}
+
+/// Whether a signature may keep symbols; plans are made for numbers.
+pub fn takes_free_extents(backend: &dyn Backend) -> bool {
+    backend.name() != "engine"
+}
+
+/// A model as a backend reads it.
+pub fn files(backend: &dyn Backend, name: &str, specs: &[SignatureSpec]) -> (GraphFormat, Vec<ProgramFile>) {
+    let signatures: Vec<_> = specs.iter().flat_map(SignatureSpec::concrete).collect();
+    if takes_free_extents(backend) {
+        return (GraphFormat::Onnx, vec![ProgramFile::whole(model(name))]);
+    }
+    let graph = limbic_graph::onnx::read(&model(name), None).unwrap();
+    let shared = limbic_compile::compile_program(&graph, &signatures).unwrap_or_else(|e| panic!("{e}"));
+    let packs: Vec<Bytes> = shared.packs.into_iter().map(Bytes::from).collect();
+    let files = shared.plans.into_iter().zip(signatures);
+    let files = files.map(|((plan, _), signature)| ProgramFile {
+        signature: Some(signature.name.clone()),
+        content: Bytes::from(plan),
+        packs: packs.clone(),
+    });
+    (GraphFormat::Plan, files.collect())
 }
 
 pub fn load(backend: &dyn Backend, name: &str, specs: &[SignatureSpec]) -> Arc<dyn Program> {

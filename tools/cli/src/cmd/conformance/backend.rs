@@ -1,6 +1,8 @@
 //! A backend of the device as something that runs conformance cases.
 
-use limbic_backends::{Elements, ElementsMut, ErrorKind, ProgramSource, TensorView, TensorViewMut};
+use limbic_backends::{
+    Elements, ElementsMut, ErrorKind, ProgramFile, ProgramSource, TensorView, TensorViewMut,
+};
 use limbic_bundle::{Dim, Dtype, GraphFormat, Role, Signature, TensorSpec};
 use limbic_graph::conformance::{Bound, System};
 use limbic_graph::{Storage, Tensor, onnx};
@@ -50,7 +52,7 @@ impl System for Backend {
         let source = ProgramSource {
             name: "case",
             format: GraphFormat::Onnx,
-            bytes: &bytes,
+            files: &[ProgramFile::whole(bytes)],
             signatures: std::slice::from_ref(&signature),
         };
         let program = self.backend.load(&source).map_err(|e| refused(&e))?;
