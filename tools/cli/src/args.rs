@@ -41,6 +41,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Put a model folder into one bundle file.
     Pack(Pack),
+    /// Compile a bundle's networks for the engine and show the plans, step by step.
+    Compile(Compile),
     /// Run ONNX operator cases through a backend and count those that pass.
     Conformance(Conformance),
     /// Turn a trained checkpoint into a bundle, an ONNX file or a TFLite file.
@@ -232,6 +234,27 @@ pub struct Pack {
     /// Bundle file to write.
     #[arg(short, long, value_name = "FILE.limbic")]
     pub output: PathBuf,
+}
+
+/// `limbic compile`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Plans are made of the quantized variants of a bundle, and of its float one where none is \
+    quantized. A plan serves one signature at one size; its weights lie in packs that all sizes share. `pack`, \
+    `convert` and `quantize` compile as well; this command shows what came of it, and -o compiles a bundle anew \
+    with this release."
+)]
+pub struct Compile {
+    /// Bundle whose networks are compiled.
+    pub bundle: PathBuf,
+
+    /// Bundle file to write, with the plans in place of those it has.
+    #[arg(short, long, value_name = "FILE.limbic")]
+    pub output: Option<PathBuf>,
+
+    /// Print one JSON object a plan.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `limbic conformance`

@@ -20,12 +20,29 @@ macro_rules! from_repository {
     };
 }
 
+/// A file at an address that is a multiple of 64, so that it is read in place.
+#[cfg(feature = "bundled")]
+#[repr(align(64))]
+struct Aligned<T: ?Sized>(T);
+
+#[cfg(feature = "bundled")]
+macro_rules! bundle_from_repository {
+    ($path:literal) => {{
+        static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../",
+            $path
+        )));
+        &FILE.0
+    }};
+}
+
 /// Bundles that answer when the user names none: one a sense.
 #[cfg(feature = "bundled")]
 pub const BUNDLES: [&[u8]; 3] = [
-    from_repository!("models/text-small/text-small.limbic"),
-    from_repository!("models/speech-small/speech-small.limbic"),
-    from_repository!("models/face-small/face-small.limbic"),
+    bundle_from_repository!("models/text-small/text-small.limbic"),
+    bundle_from_repository!("models/speech-small/speech-small.limbic"),
+    bundle_from_repository!("models/face-small/face-small.limbic"),
 ];
 #[cfg(not(feature = "bundled"))]
 pub const BUNDLES: [&[u8]; 0] = [];

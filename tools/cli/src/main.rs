@@ -4,6 +4,7 @@
 mod args;
 mod bundled;
 mod cmd;
+mod compiled;
 mod convert;
 mod dataset;
 mod failure;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Compare(args) => cmd::compare::run(&args),
         Command::Pack(args) => cmd::pack::run(&args),
+        Command::Compile(args) => cmd::compile::run(&args),
         Command::Conformance(args) => cmd::conformance::run(&args),
         Command::Convert(args) => cmd::convert::run(&args),
         Command::Quantize(args) => cmd::quantize::run(&args),

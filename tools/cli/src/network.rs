@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use limbic::pipeline::{Pipeline, TextPipeline};
 use limbic::{Face, Region};
-use limbic_bundle::{Bundle, Dim, Manifest, Role, Signature, Stage};
+use limbic_bundle::{Bundle, Dim, GraphFormat, Manifest, Role, Signature, Stage};
 use limbic_graph::{Graph, Tensor};
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ pub struct Window {
 }
 
 impl Network {
-    /// Reads the graph of a variant, the first without a name.
+    /// Reads the graph of a variant; without a name that of the first one that has a graph.
     pub fn open(bundle: &Bundle, variant: Option<&str>) -> Result<Self> {
         let manifest = bundle.manifest();
         let [program] = manifest.programs.as_slice() else {
@@ -69,7 +69,10 @@ impl Network {
         let variant = manifest
             .variants
             .iter()
-            .find(|own| variant.is_none_or(|name| own.name == name))
+            .find(|own| match variant {
+                Some(name) => own.name == name,
+                None => own.entries.iter().all(|entry| entry.format == GraphFormat::Onnx),
+            })
             .with_context(|| format!("the bundle has the variants {}", names.join(", ")))?;
         let entry = variant
             .entries

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use limbic_bundle::BundleWriter;
 use limbic_graph::passes::{self, Binding};
 use limbic_graph::{Graph, onnx, tflite};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::args::Convert;
+use crate::compiled::{self, Contents};
 use crate::convert::golden::{Difference, Golden};
 use crate::convert::manifest::{self, CONVERSION, Description, GOLDEN, GRAPH};
 use crate::convert::source::{self, Options};
@@ -265,7 +265,7 @@ fn write_bundle(
         .map(|(path, _)| path.to_owned())
         .collect();
     let (card, license) = (manifest.card.clone(), manifest.license_text.clone());
-    let mut writer = BundleWriter::new(manifest);
+    let mut contents = Contents::new();
     for path in paths {
         let content = match path.as_str() {
             GRAPH => onnx::write(&graph).context("can't write the graph")?,
@@ -279,11 +279,9 @@ fn write_bundle(
                 None => bail!("{other}: no such file beside --preprocess"),
             },
         };
-        writer.add(&path, content)?;
+        contents.insert(path, content);
     }
-    writer
-        .write(&args.output)
-        .with_context(|| format!("can't write {}", args.output.display()))
+    compiled::write(manifest, contents, &args.output)
 }
 
 const NO_LICENSE: &str = "The terms of these weights were not stated when they were converted.\n";

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use limbic_affect::LabelSpaces;
-use limbic_backends::{ProgramReport, ProgramSource};
+use limbic_backends::{ProgramFile, ProgramReport, ProgramSource};
 use limbic_bundle::{Bundle, ErrorKind, Manifest};
 use limbic_checkpoint::Checkpoint;
 use serde::Serialize;
@@ -38,7 +38,7 @@ struct Program {
     variant: String,
     backend: String,
     precision: &'static str,
-    entry: String,
+    entries: Vec<String>,
     /// Nodes of each operator; null when the backend is not compiled in.
     operators: Option<Vec<Operator>>,
     parameters: Option<u64>,
@@ -111,17 +111,18 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
     let manifest = bundle.manifest();
     let mut programs = Vec::new();
     for variant in &manifest.variants {
-        for entry in &variant.entries {
-            let spec = manifest
-                .program(&entry.program)
-                .context("a variant of an unknown program")?;
+        for spec in &manifest.programs {
+            let Some((format, files)) = ProgramFile::of(bundle, variant, &spec.name)? else {
+                continue;
+            };
+            let entries = variant.entries.iter().filter(|entry| entry.program == spec.name);
             // A backend that is not compiled in says nothing; its entries are listed all the same.
             let report: Option<ProgramReport> = match limbic_backends::by_name(&variant.backend) {
                 Err(_) => None,
                 Ok(backend) => Some(backend.describe(&ProgramSource {
                     name: &spec.name,
-                    format: entry.format,
-                    bytes: bundle.entry(&entry.path)?,
+                    format,
+                    files: &files,
                     signatures: &spec.concrete(),
                 })?),
             };
@@ -130,8 +131,8 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
                 variant: variant.name.clone(),
                 backend: variant.backend.clone(),
                 precision: variant.precision.name(),
-                entry: entry.path.clone(),
-                parameters: report.as_ref().map(|report| report.parameters),
+                entries: entries.map(|entry| entry.path.clone()).collect(),
+                parameters: report.as_ref().and_then(|report| report.parameters),
                 macs: report.as_ref().map(|report| {
                     report
                         .macs
@@ -212,7 +213,11 @@ fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
     for program in &report.programs {
         print_line(&format!(
             "\nprogram {} as {} ({}, {}, {})",
-            program.name, program.variant, program.backend, program.precision, program.entry
+            program.name,
+            program.variant,
+            program.backend,
+            program.precision,
+            program.entries.join(", ")
         ))?;
         if let Some(parameters) = program.parameters {
             print_line(&format!("  parameters    {parameters}"))?;

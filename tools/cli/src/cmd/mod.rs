@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod compare;
+pub mod compile;
 pub mod completions;
 pub mod conformance;
 pub mod convert;

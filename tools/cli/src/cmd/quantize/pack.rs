@@ -1,14 +1,15 @@
 //! The quantized network beside the float one in a bundle.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
-use limbic_bundle::{
-    Asset, AssetKind, Bundle, BundleWriter, GraphFormat, Manifest, Precision, Variant, VariantEntry,
-};
+use limbic_bundle::{Asset, AssetKind, Bundle, Manifest, Precision, Variant, VariantEntry};
 use limbic_quantize::control::Outcome;
 use limbic_quantize::recipe::Recipe;
 
 use super::judge::Data;
 use crate::args::Quantize;
+use crate::compiled::{self, Contents};
 use crate::show::print_line;
 
 /// Name of the variant and stem of its entries.
@@ -45,17 +46,15 @@ pub fn write(
         files.push(("calibration.txt".to_owned(), table.into_bytes()));
     }
     let manifest = manifest(bundle.manifest(), data, outcome, &files)?;
-    let mut writer = BundleWriter::new(manifest.clone());
+    let mut contents = Contents::new();
     for (path, _) in manifest.files() {
         let content = match files.iter().find(|(name, _)| name == path) {
             Some((_, content)) => content.clone(),
             None => bundle.entry(path)?.to_vec(),
         };
-        writer.add(path, content)?;
+        contents.insert(path.to_owned(), content);
     }
-    let identity = writer
-        .write(&args.output)
-        .with_context(|| format!("can't write {}", args.output.display()))?;
+    let identity = compiled::write(manifest, contents, &args.output)?;
     print_line(&format!("{} identity {identity}", args.output.display()))
 }
 
