@@ -43,6 +43,8 @@ pub enum Command {
     Pack(Pack),
     /// Compile a bundle's networks for the engine and show the plans, step by step.
     Compile(Compile),
+    /// Time a bundle's backends side by side, each in a process of its own.
+    Bench(Bench),
     /// Run ONNX operator cases through a backend and count those that pass.
     Conformance(Conformance),
     /// Turn a trained checkpoint into a bundle, an ONNX file or a TFLite file.
@@ -255,6 +257,47 @@ pub struct Compile {
     /// Print one JSON object a plan.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `limbic bench`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The processes take turns, a round each, so that a slow minute of the machine meets all of \
+    them. Inputs are made up; times do not depend on them. Example:\n\n  \
+    limbic bench --bundle models/face-small/face-small.limbic --backend engine,engine@scalar"
+)]
+pub struct Bench {
+    /// Bundle to run.
+    #[arg(long, value_name = "FILE.limbic")]
+    pub bundle: PathBuf,
+
+    /// Backends, by comma: those of the bundle without it. `engine@scalar` forces a lower instruction set.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub backend: Vec<String>,
+
+    /// Concrete signature to run, such as `encode@64`; the last without it.
+    #[arg(long, value_name = "NAME")]
+    pub signature: Option<String>,
+
+    /// Runs in a round.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub runs: usize,
+
+    /// Rounds.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub rounds: usize,
+
+    /// Threads of a run.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub threads: usize,
+
+    /// Print one JSON object a backend.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Measure this backend here, told by the standard input.
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub measure: Option<String>,
 }
 
 /// `limbic conformance`

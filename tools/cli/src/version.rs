@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 pub static LONG: LazyLock<String> = LazyLock::new(|| {
     let features: Vec<&str> = [
         ("bundled", cfg!(feature = "bundled")),
+        ("engine", cfg!(feature = "engine")),
         ("tract", cfg!(feature = "tract")),
     ]
     .into_iter()

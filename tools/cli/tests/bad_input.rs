@@ -252,7 +252,7 @@ fn model_folders_that_lie_are_refused_by_name() {
 fn unknown_backends_and_missing_models_say_what_there_is() {
     limbic(&["infer", "--text", GOOD_TEXT, "--backend", "warp"])
         .expect(2)
-        .says(&["warp", "tract"]);
+        .says(&["warp", "engine"]);
     let face = "models/face-small/face-small.limbic";
     limbic(&["infer", "--text", GOOD_TEXT, "--bundle", face])
         .expect(2)

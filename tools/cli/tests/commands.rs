@@ -369,7 +369,7 @@ fn help_version_and_completions_print() {
         limbic(&["--version"])
             .expect(0)
             .stdout
-            .contains("backends: tract")
+            .contains("backends: engine")
     );
     for shell in ["bash", "zsh", "fish"] {
         assert!(
