@@ -4,7 +4,7 @@ use limbic_engine::step::{
     self, Affine, BinaryU8, Cast, Dequantize, Function, Load, Pair, Quantize, Step, Table,
 };
 use limbic_graph::interpret::{Call, evaluate};
-use limbic_graph::op::{Binary, Unary};
+use limbic_graph::op::{Binary, Unary, Variadic};
 use limbic_graph::{Dtype, Node, Op, Quantization, Result, Storage, Tensor, TensorType, ValueId};
 
 use super::{Lowering, unsupported};
@@ -296,7 +296,6 @@ impl Lowering<'_> {
         };
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
         let output = self.output_id(node)?;
-        let dims = self.shape(output)?;
         let like = if a.count() >= b.count() { &a } else { &b };
         let kind = self.kind(output)?;
         let supported = matches!(
@@ -310,15 +309,63 @@ impl Lowering<'_> {
             ));
         }
         let placed = self.place_like(output, like)?;
+        self.pair(pair, [&a, &b], &placed)?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// The sum or the like of any number of tensors of `f32`, pair by pair.
+    pub(super) fn variadic(&mut self, node: &Node, function: Variadic) -> Result<()> {
+        let pair = match function {
+            Variadic::Max => Pair::Max,
+            Variadic::Min => Pair::Min,
+            Variadic::Sum => Pair::Add,
+            Variadic::Mean => return Err(unsupported("a function with a kernel", format!("{function:?}"))),
+        };
+        let output = self.output_id(node)?;
+        let dims = self.shape(output)?;
+        let mut found = self.operand(node, 0)?;
+        let kind = self.kind(output)?;
+        for n in 1..node.inputs.len() {
+            let next = self.operand(node, n)?;
+            if [found.kind, next.kind, kind]
+                .iter()
+                .any(|&kind| kind != Kind::F32)
+            {
+                return Err(unsupported(
+                    "operands and output all f32",
+                    format!("{:?} and {:?} to {kind:?}", found.kind, next.kind),
+                ));
+            }
+            let like = if found.count() >= next.count() {
+                &found
+            } else {
+                &next
+            };
+            let placed = if n + 1 == node.inputs.len() {
+                self.place_like(output, like)?
+            } else {
+                self.row_major(Kind::F32, &dims)
+            };
+            self.pair(pair, [&found, &next], &placed)?;
+            found = placed;
+        }
+        self.placed[output.0] = Some(found);
+        Ok(())
+    }
+
+    /// A function of two tensors that broadcast to a place.
+    fn pair(&mut self, pair: Pair, [a, b]: [&Placed; 2], placed: &Placed) -> Result<()> {
+        let dims = &placed.dims;
         let strides = [
-            broadcast(&a.dims, &a.strides, &dims),
-            broadcast(&b.dims, &b.strides, &dims),
+            broadcast(&a.dims, &a.strides, dims),
+            broadcast(&b.dims, &b.strides, dims),
             placed.strides.clone(),
         ];
-        let found = loops(&dims, strides.each_ref().map(Vec::as_slice))?;
+        let found = loops(dims, strides.each_ref().map(Vec::as_slice))?;
         let [at, bt, to] = found.strides;
         let (x, y, z) = (a.strided(at)?, b.strided(bt)?, placed.strided(to)?);
-        match (a.kind, b.kind, kind) {
+        match (a.kind, b.kind, placed.kind) {
             (Kind::U8(a_affine), Kind::U8(b_affine), Kind::U8(output_affine)) => self.step(BinaryU8 {
                 function: pair,
                 dims: found.dims,
@@ -339,7 +386,6 @@ impl Lowering<'_> {
                 output: z,
             }),
         }
-        self.placed[output.0] = Some(placed);
         Ok(())
     }
 }

@@ -157,6 +157,7 @@ impl<'g> Lowering<'g> {
             Op::Requantize => self.requantize(node),
             Op::Cast { .. } => self.cast(node),
             Op::Binary(function) => self.binary(node, *function),
+            Op::Variadic(function) => self.variadic(node, *function),
             Op::Identity => self.identity(node),
             Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze | Op::Unsqueeze => self.reshape(node),
             Op::Transpose { permutation } => self.transpose(node, permutation),
