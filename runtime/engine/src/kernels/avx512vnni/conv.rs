@@ -14,6 +14,10 @@ use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
 const MAX_PIXELS: usize = 12;
 /// Weights above this many bytes are read once, the pixels for each of their parts.
 const STREAMED_BYTES: usize = 256 * 1024;
+/// Weights above this many bytes too, if the pixels are fewer bytes.
+const LEAST_STREAMED_BYTES: usize = 32 * 1024;
+/// Bytes that the processor fetches at a time.
+const LINE: usize = 64;
 
 /// Where the pixels of a tile lie, in bytes.
 #[derive(Default)]
@@ -106,6 +110,21 @@ struct Job<'a> {
     block_bytes: usize,
 }
 
+/// Weights that are fetched while a tile is computed: some lines for each group of taps.
+#[derive(Clone, Copy)]
+struct Ahead {
+    from: *const u8,
+    lines: usize,
+}
+
+impl Ahead {
+    /// Nothing to fetch.
+    const NONE: Self = Self {
+        from: core::ptr::null(),
+        lines: 0,
+    };
+}
+
 /// Sizes of tiles, in pixels, that there is code for.
 const SIZES: [usize; 8] = [1, 2, 3, 4, 6, 8, 9, MAX_PIXELS];
 
@@ -135,11 +154,21 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
     let width = (job.step.tile_blocks as usize).min(4);
     let most = (job.step.tile_pixels as usize).min(end - begin);
     let size = SIZES.into_iter().rev().find(|&size| size <= most).unwrap_or(1);
-    let streamed = blocks * job.block_bytes > STREAMED_BYTES;
+    let bytes = blocks * job.block_bytes;
+    let least = LEAST_STREAMED_BYTES.max(job.operands.input.len());
+    let streamed = bytes > STREAMED_BYTES.min(least);
+    let groups = (job.block_bytes / GROUP_BYTES).max(1);
     // Parts of the weights outside, tiles of pixels inside; or all weights for each tile.
     let part = if streamed { width } else { blocks };
     for from in (0..blocks).step_by(part) {
         let to = (from + part).min(blocks);
+        // The next part's weights are fetched in slices, one for each tile of pixels of this part.
+        let next = (to + part).min(blocks).saturating_sub(to) * job.block_bytes;
+        let lines = next
+            .div_ceil(LINE)
+            .div_ceil((end - begin).div_ceil(size))
+            .div_ceil(groups);
+        let mut fetched = 0;
         let mut first = begin;
         let mut cursor = Cursor::new(job.step, begin);
         while first < end {
@@ -154,8 +183,18 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
                 cursor = Cursor::new(job.step, start);
             }
             let places = cursor.places(size);
+            let ahead = if fetched < next {
+                // The next part lies behind this one.
+                Ahead {
+                    from: job.weights.wrapping_add(to * job.block_bytes + fetched),
+                    lines,
+                }
+            } else {
+                Ahead::NONE
+            };
+            fetched += lines * groups * LINE;
             for block in (from..to).step_by(width) {
-                run_tile(job, &places, block, size, width.min(to - block));
+                run_tile(job, &places, ahead, block, size, width.min(to - block));
             }
             first = start + size;
         }
@@ -163,7 +202,7 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
 }
 
 /// Calls the code for a size of tile.
-fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks: usize) {
+fn run_tile(job: &Job<'_>, places: &Places, ahead: Ahead, block: usize, pixels: usize, blocks: usize) {
     let float = job.step.arithmetic == Arithmetic::F32;
     macro_rules! sizes {
         ($($pixels:literal $blocks:literal,)*) => {
@@ -171,8 +210,12 @@ fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks:
                 // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
                 // the windows and outputs of its pixels and the weights of its blocks lie in their slices.
                 $(
-                    ($pixels, $blocks, false) => unsafe { tile::<$pixels, $blocks, false>(job, places, block) },
-                    ($pixels, $blocks, true) => unsafe { tile::<$pixels, $blocks, true>(job, places, block) },
+                    ($pixels, $blocks, false) => unsafe {
+                        tile::<$pixels, $blocks, false>(job, places, ahead, block);
+                    },
+                    ($pixels, $blocks, true) => unsafe {
+                        tile::<$pixels, $blocks, true>(job, places, ahead, block);
+                    },
                 )*
                 // Wider tiles than there is code for are cut.
                 (_, 1, _) => {
@@ -183,10 +226,10 @@ fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks:
                             other: [places.other[n]; MAX_PIXELS],
                             scales: places.scales + n * 4,
                         };
-                        run_tile(job, &one, block, 1, 1);
+                        run_tile(job, &one, ahead, block, 1, 1);
                     }
                 }
-                _ => (0..blocks).for_each(|n| run_tile(job, places, block + n, pixels, 1)),
+                _ => (0..blocks).for_each(|n| run_tile(job, places, ahead, block + n, pixels, 1)),
             }
         };
     }
@@ -205,11 +248,12 @@ fn run_tile(job: &Job<'_>, places: &Places, block: usize, pixels: usize, blocks:
 unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
     job: &Job<'_>,
     places: &Places,
+    ahead: Ahead,
     block: usize,
 ) {
     let step = job.step;
     // SAFETY: as for this function.
-    let sums = unsafe { sums::<P, N, FLOAT>(job, places, block) };
+    let sums = unsafe { sums::<P, N, FLOAT>(job, places, ahead, block) };
     // Written out for each block: constant places keep the sums in registers.
     macro_rules! store {
         ($n:literal) => {
@@ -252,6 +296,7 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
 unsafe fn sums<const P: usize, const N: usize, const FLOAT: bool>(
     job: &Job<'_>,
     places: &Places,
+    mut ahead: Ahead,
     block: usize,
 ) -> [[__m512i; N]; P] {
     let taps = &job.step.taps;
@@ -278,6 +323,11 @@ unsafe fn sums<const P: usize, const N: usize, const FLOAT: bool>(
             unsafe {
                 let mut run = input.add(row * taps.row_step as usize + column * taps.column_step as usize);
                 for _ in 0..taps.groups {
+                    for _ in 0..ahead.lines {
+                        // Fetching is allowed at any address.
+                        _mm_prefetch::<_MM_HINT_T1>(ahead.from.cast());
+                        ahead.from = ahead.from.wrapping_add(LINE);
+                    }
                     let mut w = [_mm512_setzero_si512(); N];
                     for (n, w) in w.iter_mut().enumerate() {
                         *w = _mm512_loadu_si512(weights.add(n * job.block_bytes).cast());
