@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::gelu::Gelu;
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Function, Normalize, Softmax, Unary};
 
@@ -134,14 +135,6 @@ fn apply(step: &Unary, x: __m512) -> __m512 {
         Function::Sigmoid => sigmoid(x),
         Function::Tanh => _mm512_fmsub_ps(set(2.0), sigmoid(_mm512_add_ps(x, x)), set(1.0)),
         Function::Erf => erf(x),
-        Function::Gelu => {
-            let half = _mm512_mul_ps(x, set(0.5));
-            _mm512_fmadd_ps(
-                half,
-                erf(_mm512_mul_ps(x, set(core::f32::consts::FRAC_1_SQRT_2))),
-                half,
-            )
-        }
         Function::Swish => _mm512_mul_ps(x, sigmoid(_mm512_mul_ps(x, set(step.alpha)))),
         Function::HardSwish => {
             let gate = _mm512_add_ps(_mm512_div_ps(x, set(6.0)), set(0.5));
@@ -156,11 +149,28 @@ fn apply(step: &Unary, x: __m512) -> __m512 {
 /// The processor has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 unsafe fn unary_run(step: &Unary, x: &[f32], y: &mut [f32]) {
+    if step.function == Function::Gelu {
+        let gelu = Gelu::new();
+        // SAFETY: as for this function.
+        unsafe { map(x, y, |x| gelu.apply(x)) };
+    } else {
+        // SAFETY: as for this function.
+        unsafe { map(x, y, |x| apply(step, x)) };
+    }
+}
+
+/// A function of all elements.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn map(x: &[f32], y: &mut [f32], function: impl Fn(__m512) -> __m512) {
     for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let found = apply(step, _mm512_maskz_loadu_ps(mask, x.as_ptr()));
+            let found = function(_mm512_maskz_loadu_ps(mask, x.as_ptr()));
             _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
         }
     }
@@ -199,21 +209,42 @@ unsafe fn softmax_run(x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// The sum of a function of all elements, in `f64`.
+/// The sum of a function of all elements, in 16 parts of `f32` that are summed in `f64`.
 ///
 /// # Safety
 /// The processor has the instructions.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn sum(x: &[f32], function: impl Fn(__m512d) -> __m512d) -> f64 {
-    let mut sum = _mm512_setzero_pd();
-    for x in x.chunks(LANES / 2) {
-        let mask = mask(x.len()) as u8;
-        // SAFETY: the mask leaves out elements that are not there.
-        let x = unsafe { _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x.as_ptr())) };
-        sum = _mm512_mask_add_pd(sum, mask, sum, function(x));
+unsafe fn sum(x: &[f32], function: impl Fn(__m512) -> __m512) -> f64 {
+    // Sums of few elements each lose little.
+    const PARTS: usize = 4;
+    const MOST: usize = PARTS * LANES * 64;
+    let mut whole = 0.0;
+    for x in x.chunks(MOST) {
+        let mut sums = [_mm512_setzero_ps(); PARTS];
+        let (groups, rest) = x.as_chunks::<{ PARTS * LANES }>();
+        for x in groups {
+            for (n, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the chunk has as many elements.
+                let x = unsafe { _mm512_loadu_ps(x.as_ptr().add(n * LANES)) };
+                *sum = _mm512_add_ps(*sum, function(x));
+            }
+        }
+        for x in rest.chunks(LANES) {
+            let mask = mask(x.len());
+            // SAFETY: the mask leaves out elements that are not there.
+            let x = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr()) };
+            sums[0] = _mm512_mask_add_ps(sums[0], mask, sums[0], function(x));
+        }
+        let halves = [_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])];
+        let sum = _mm512_add_ps(halves[0], halves[1]);
+        let low = _mm512_cvtps_pd(_mm512_castps512_ps256(sum));
+        let high = _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(
+            sum,
+        ))));
+        whole += _mm512_reduce_add_pd(_mm512_add_pd(low, high));
     }
-    _mm512_reduce_add_pd(sum)
+    whole
 }
 
 /// # Safety
@@ -229,10 +260,10 @@ unsafe fn normalize_run(step: &Normalize, x: &[f32], tables: [&[f32]; 2], y: &mu
         } else {
             sum(x, |x| x) / length
         };
-        let centre = _mm512_set1_pd(mean);
+        let centre = _mm512_set1_ps(mean as f32);
         let squares = sum(x, |x| {
-            let x = _mm512_sub_pd(x, centre);
-            _mm512_mul_pd(x, x)
+            let x = _mm512_sub_ps(x, centre);
+            _mm512_mul_ps(x, x)
         });
         (mean, squares / length)
     };

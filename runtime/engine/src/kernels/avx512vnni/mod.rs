@@ -4,6 +4,7 @@ mod conv;
 mod depthwise;
 mod elementwise;
 mod functions;
+mod gelu;
 mod pool;
 mod rows;
 
