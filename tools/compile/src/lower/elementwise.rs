@@ -13,7 +13,7 @@ use crate::strides::{broadcast, loops};
 use crate::write::port_dtype;
 
 /// The kernel's function with its parameters.
-fn function(unary: Unary) -> Result<(Function, f32, f32)> {
+pub(super) fn function(unary: Unary) -> Result<(Function, f32, f32)> {
     Ok(match unary {
         Unary::Relu => (Function::Relu, 0.0, 0.0),
         Unary::Relu6 => (Function::Clip, 0.0, 6.0),
@@ -73,6 +73,9 @@ impl Lowering<'_> {
     }
 
     pub(super) fn unary(&mut self, node: &Node) -> Result<()> {
+        if self.postpone(node)? {
+            return Ok(());
+        }
         let input = self.operand(node, 0)?;
         let output = self.output_id(node)?;
         match (input.kind, self.kind(output)?) {

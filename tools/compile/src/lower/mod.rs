@@ -12,7 +12,7 @@ mod tail;
 use std::collections::HashMap;
 
 use limbic_engine::Span;
-use limbic_engine::step::{Copy, Fill, Step};
+use limbic_engine::step::{Copy, Fill, Function, Step};
 use limbic_graph::op::Padding;
 use limbic_graph::{Error, ErrorKind, Graph, Node, NodeId, Op, Result, Rounding, Tensor, ValueId};
 
@@ -101,6 +101,8 @@ pub(crate) struct Lowering<'g> {
     pack: &'g mut Pack,
     /// Values whose rows are there as integers.
     rows: HashMap<ValueId, rows::Rows>,
+    /// Functions that the steps compute which quantize the rows of a value; the value is placed as their input is.
+    postponed: HashMap<ValueId, (Function, f32, f32)>,
     /// Name of the node at hand.
     name: String,
 }
@@ -135,6 +137,7 @@ impl<'g> Lowering<'g> {
             buffers: Vec::new(),
             pack,
             rows: HashMap::new(),
+            postponed: HashMap::new(),
             name: String::new(),
         })
     }

@@ -1,9 +1,10 @@
 //! Products with rows quantized as they come.
 
 use limbic_engine::Halo;
-use limbic_engine::step::{QuantizeRows, ROW_ZERO};
-use limbic_graph::{Dtype, Node, Quantization, Result, Tensor};
+use limbic_engine::step::{Function, QuantizeRows, ROW_ZERO};
+use limbic_graph::{Dtype, Node, Op, Quantization, Result, Tensor};
 
+use super::elementwise::function;
 use super::numbers::Numbers;
 use super::product::{Product, Source, one_tap};
 use super::tail::{View, matrix};
@@ -94,6 +95,31 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Leaves a function to the steps that quantize its rows, if nothing else reads it.
+    pub(super) fn postpone(&mut self, node: &Node) -> Result<bool> {
+        let Op::Unary(unary) = node.op else {
+            return Ok(false);
+        };
+        let output = self.output_id(node)?;
+        let readers = self.consumers.get(&output).map(Vec::as_slice).unwrap_or_default();
+        let rows = !readers.is_empty()
+            && readers
+                .iter()
+                .all(|n| self.graph.nodes[n.0].op == Op::DynamicMatMul)
+            && !self.graph.outputs.contains(&output);
+        let input = self.operand(node, 0)?;
+        if !rows || input.kind != Kind::F32 || self.kind(output)? != Kind::F32 {
+            return Ok(false);
+        }
+        let id = self.input_id(node, 0)?;
+        if self.postponed.contains_key(&id) {
+            return Ok(false);
+        }
+        self.postponed.insert(output, function(unary)?);
+        self.placed[output.0] = Some(input);
+        Ok(true)
+    }
+
     /// The rows of the first input as integers; made once for all products that read them.
     fn quantized_rows(&mut self, node: &Node, depth: usize) -> Result<Rows> {
         let id = self.input_id(node, 0)?;
@@ -117,20 +143,30 @@ impl Lowering<'_> {
         let count: usize = outer.iter().product();
         let row_bytes = depth.next_multiple_of(4);
         let scales = (count * row_bytes).next_multiple_of(64);
-        let mut view = self.row_major(Kind::Plain(1), &[scales + count * 4]);
+        let (function, alpha, beta) = match self.postponed.get(&id) {
+            Some(postponed) => *postponed,
+            None => (Function::Identity, 0.0, 0.0),
+        };
+        let mut step = QuantizeRows {
+            length: number(depth)?,
+            row_bytes: number(row_bytes)?,
+            function,
+            alpha,
+            beta,
+            scales: number(scales)?,
+            scratch: number(scales + count * 4)?,
+            ..QuantizeRows::default()
+        };
+        let bytes = scales + count * 4 + step.scratch_bytes() as usize;
+        let mut view = self.row_major(Kind::Plain(1), &[bytes]);
         let found = loops(
             outer,
             [&input.strides[..rank - 1], &crate::strides::row_major(outer)],
         )?;
-        let output = Self::exact(&view)?;
-        self.step(QuantizeRows {
-            dims: found.dims,
-            input: input.strided(found.strides[0])?,
-            length: number(depth)?,
-            row_bytes: number(row_bytes)?,
-            scales: number(scales)?,
-            output,
-        });
+        step.dims = found.dims;
+        step.input = input.strided(found.strides[0])?;
+        step.output = Self::exact(&view)?;
+        self.step(step);
         let rows = outer[rank - 2];
         view.dims = vec![count / rows.max(1), 1, rows, depth];
         view.strides = vec![rows * row_bytes, 0, row_bytes, 1];

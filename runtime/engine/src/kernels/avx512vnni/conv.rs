@@ -7,6 +7,7 @@
 
 use core::arch::x86_64::*;
 
+use super::lanes::{load, load_bytes, store, store_bytes};
 use crate::kernels::scalar::Operands;
 use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
 
@@ -369,44 +370,6 @@ impl Channels {
     }
 }
 
-/// Stores the first `count` of 16 bytes.
-///
-/// A store under a mask of bytes takes many times as long as a few of fixed length.
-///
-/// # Safety
-/// The processor has the instructions; as many bytes may be written.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-pub(super) unsafe fn store_bytes(to: *mut u8, bytes: __m128i, count: usize) {
-    // SAFETY: each part lies inside the first `count` bytes.
-    unsafe {
-        if count == BLOCK {
-            _mm_storeu_si128(to.cast(), bytes);
-            return;
-        }
-        let (mut rest, mut to) = (bytes, to);
-        if count & 8 != 0 {
-            _mm_storel_epi64(to.cast(), rest);
-            rest = _mm_srli_si128::<8>(rest);
-            to = to.add(8);
-        }
-        let mut word = _mm_cvtsi128_si64(rest).cast_unsigned();
-        if count & 4 != 0 {
-            to.cast::<u32>().write_unaligned(word as u32);
-            word >>= 32;
-            to = to.add(4);
-        }
-        if count & 2 != 0 {
-            to.cast::<u16>().write_unaligned(word as u16);
-            word >>= 16;
-            to = to.add(2);
-        }
-        if count & 1 != 0 {
-            to.write(word as u8);
-        }
-    }
-}
-
 /// Requantizes the sums of a block at `P` pixels.
 ///
 /// # Safety
@@ -446,11 +409,7 @@ unsafe fn store_u8<const P: usize>(job: &Job<'_>, places: &Places, channels: &Ch
             // SAFETY: the channels under the mask lie in the second tensor.
             let other = unsafe {
                 let from = job.operands.other.as_ptr().add(places.other[p] + first);
-                _mm512_cvtepu8_epi32(if channels.count == BLOCK {
-                    _mm_loadu_si128(from.cast())
-                } else {
-                    _mm_maskz_loadu_epi8(mask, from.cast())
-                })
+                _mm512_cvtepu8_epi32(load_bytes(from, mask))
             };
             let other = _mm512_mul_ps(
                 _mm512_cvtepi32_ps(_mm512_sub_epi32(other, other_zero)),
@@ -519,7 +478,7 @@ unsafe fn store_scaled<const P: usize>(
         let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
         let y = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
         // SAFETY: the channels under the mask lie in the output.
-        unsafe { _mm512_mask_storeu_ps(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
+        unsafe { store(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
     }
 }
 
@@ -600,12 +559,12 @@ unsafe fn store_limited<const P: usize>(
             // SAFETY: the channels under the mask lie in the second tensor.
             let other = unsafe {
                 let from = job.operands.other.as_ptr().add(places.other[p] + first * 4);
-                _mm512_maskz_loadu_ps(mask, from.cast())
+                load(from.cast(), mask)
             };
             y = _mm512_add_ps(y, other);
         }
         let y = _mm512_min_ps(_mm512_max_ps(y, low), high);
         // SAFETY: the channels under the mask lie in the output.
-        unsafe { _mm512_mask_storeu_ps(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
+        unsafe { store(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
     }
 }

@@ -2,10 +2,9 @@
 
 use core::arch::x86_64::*;
 
+use super::lanes::{store, store_bytes};
 use crate::kernels::scalar;
 use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES, first_channel};
-
-use super::conv::store_bytes;
 
 /// Most taps of a window that there is code for.
 const MAX_TAPS: usize = 64;
@@ -146,7 +145,7 @@ unsafe fn pixels_u8(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
                 let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(*sum), scale);
                 let y = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
                 if step.arithmetic == Arithmetic::U8ToF32 {
-                    _mm512_mask_storeu_ps(job.output.add(place.1 + first * 4).cast(), mask, y);
+                    store(job.output.add(place.1 + first * 4).cast(), mask, y);
                 } else {
                     let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(y), zero));
                     store_bytes(job.output.add(place.1 + first), bytes, channels);
@@ -192,7 +191,7 @@ unsafe fn pixels_f32(job: &Job<'_>, places: &[(usize, usize); PIXELS]) {
         for (sum, place) in sums.iter().zip(places) {
             let y = _mm512_min_ps(_mm512_max_ps(*sum, low), high);
             // SAFETY: the channels under the mask lie in the output.
-            unsafe { _mm512_mask_storeu_ps(job.output.add(place.1 + first * 4).cast(), mask, y) };
+            unsafe { store(job.output.add(place.1 + first * 4).cast(), mask, y) };
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::lanes::{load, load_bytes, mask, store, store_bytes};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Affine, Binary, BinaryU8, Dequantize, Pair, Quantize, Strided};
 
@@ -75,11 +76,6 @@ pub(super) fn binary_u8(step: &BinaryU8, a: &[u8], b: &[u8], output: &mut [u8]) 
     true
 }
 
-/// The first `count` of 16 places.
-fn mask(count: usize) -> u16 {
-    if count >= 16 { 0xffff } else { (1 << count) - 1 }
-}
-
 /// Integers without zero point from real numbers over the scale, plus the zero point, as bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
@@ -107,8 +103,8 @@ unsafe fn quantize_run(affine: &Affine, x: &[f32], y: &mut [u8]) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let bytes = to_bytes(_mm512_maskz_loadu_ps(mask, x.as_ptr()), affine, 0, 255);
-            _mm_mask_storeu_epi8(y.as_mut_ptr().cast(), mask, bytes);
+            let bytes = to_bytes(load(x.as_ptr(), mask), affine, 0, 255);
+            store_bytes(y.as_mut_ptr(), bytes, mask.count_ones() as usize);
         }
     }
 }
@@ -121,8 +117,8 @@ unsafe fn dequantize_run(affine: &Affine, x: &[u8], y: &mut [f32]) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let reals = to_reals(_mm_maskz_loadu_epi8(mask, x.as_ptr().cast()), affine);
-            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, reals);
+            let reals = to_reals(load_bytes(x.as_ptr(), mask), affine);
+            store(y.as_mut_ptr(), mask, reals);
         }
     }
 }
@@ -158,11 +154,11 @@ unsafe fn binary_run(step: &Binary, a: &[f32], b: &[f32], y: &mut [f32]) {
                 if step == 0 {
                     _mm512_set1_ps(x[0])
                 } else {
-                    _mm512_maskz_loadu_ps(mask, x.as_ptr().add(n * 16))
+                    load(x.as_ptr().add(n * 16), mask)
                 }
             };
             let found = combine(step.function, load(a, a_step), load(b, b_step));
-            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+            store(y.as_mut_ptr(), mask, found);
         }
     }
 }
@@ -180,14 +176,14 @@ unsafe fn binary_u8_run(step: &BinaryU8, a: &[u8], b: &[u8], y: &mut [u8]) {
                 if step == 0 {
                     _mm_set1_epi8(x[0].cast_signed())
                 } else {
-                    _mm_maskz_loadu_epi8(mask, x.as_ptr().add(n * 16).cast())
+                    load_bytes(x.as_ptr().add(n * 16), mask)
                 }
             };
             let x = to_reals(load(a, a_step), &step.a_affine);
             let other = to_reals(load(b, b_step), &step.b_affine);
             let found = combine(step.function, x, other);
             let bytes = to_bytes(found, &step.output_affine, step.low, step.high);
-            _mm_mask_storeu_epi8(y.as_mut_ptr().cast(), mask, bytes);
+            store_bytes(y.as_mut_ptr(), bytes, mask.count_ones() as usize);
         }
     }
 }

@@ -3,21 +3,14 @@
 use core::arch::x86_64::*;
 
 use super::gelu::Gelu;
+use super::lanes::{LANES, load, mask, store};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Function, Normalize, Softmax, Unary};
 
-/// Elements of a register.
-const LANES: usize = 16;
-
-/// The first `count` of 16 places.
-fn mask(count: usize) -> u16 {
-    if count >= LANES { 0xffff } else { (1 << count) - 1 }
-}
-
-/// Runs a function there is code for; `false` where there is none, and nothing has run.
-pub(super) fn unary(step: &Unary, input: &[u8], output: &mut [u8]) -> bool {
-    let known = matches!(
-        step.function,
+/// Whether there is code for a function.
+pub(super) fn is_known(function: Function) -> bool {
+    matches!(
+        function,
         Function::Relu
             | Function::Clip
             | Function::Sigmoid
@@ -27,8 +20,12 @@ pub(super) fn unary(step: &Unary, input: &[u8], output: &mut [u8]) -> bool {
             | Function::Swish
             | Function::HardSwish
             | Function::Exp
-    );
-    if !known || step.input.strides[5] != 1 || step.output.strides[5] != 1 {
+    )
+}
+
+/// Runs a function there is code for; `false` where there is none, and nothing has run.
+pub(super) fn unary(step: &Unary, input: &[u8], output: &mut [u8]) -> bool {
+    if !is_known(step.function) || step.input.strides[5] != 1 || step.output.strides[5] != 1 {
         return false;
     }
     let count = step.dims[5] as usize;
@@ -36,7 +33,7 @@ pub(super) fn unary(step: &Unary, input: &[u8], output: &mut [u8]) -> bool {
         let x = &floats(input)[from..from + count];
         let y = &mut floats_mut(output)[to..to + count];
         // SAFETY: the tier is chosen only for a `Cpu` that has the instructions.
-        unsafe { unary_run(step, x, y) };
+        unsafe { function_run(step.function, [step.alpha, step.beta], x, y) };
     });
     true
 }
@@ -126,16 +123,16 @@ fn sigmoid(x: __m512) -> __m512 {
 /// A function of 16 elements.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-fn apply(step: &Unary, x: __m512) -> __m512 {
+fn apply(function: Function, [alpha, beta]: [f32; 2], x: __m512) -> __m512 {
     let set = |x: f32| _mm512_set1_ps(x);
     let limited = |x: __m512, low: f32, high: f32| _mm512_min_ps(_mm512_max_ps(x, set(low)), set(high));
-    match step.function {
+    match function {
         Function::Relu => _mm512_max_ps(x, set(0.0)),
-        Function::Clip => limited(x, step.alpha, step.beta),
+        Function::Clip => limited(x, alpha, beta),
         Function::Sigmoid => sigmoid(x),
         Function::Tanh => _mm512_fmsub_ps(set(2.0), sigmoid(_mm512_add_ps(x, x)), set(1.0)),
         Function::Erf => erf(x),
-        Function::Swish => _mm512_mul_ps(x, sigmoid(_mm512_mul_ps(x, set(step.alpha)))),
+        Function::Swish => _mm512_mul_ps(x, sigmoid(_mm512_mul_ps(x, set(alpha)))),
         Function::HardSwish => {
             let gate = _mm512_add_ps(_mm512_div_ps(x, set(6.0)), set(0.5));
             _mm512_mul_ps(x, limited(gate, 0.0, 1.0))
@@ -145,17 +142,19 @@ fn apply(step: &Unary, x: __m512) -> __m512 {
     }
 }
 
+/// A function of all elements, for which there is code.
+///
 /// # Safety
 /// The processor has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn unary_run(step: &Unary, x: &[f32], y: &mut [f32]) {
-    if step.function == Function::Gelu {
+pub(super) unsafe fn function_run(function: Function, parameters: [f32; 2], x: &[f32], y: &mut [f32]) {
+    if function == Function::Gelu {
         let gelu = Gelu::new();
         // SAFETY: as for this function.
         unsafe { map(x, y, |x| gelu.apply(x)) };
     } else {
         // SAFETY: as for this function.
-        unsafe { map(x, y, |x| apply(step, x)) };
+        unsafe { map(x, y, |x| apply(function, parameters, x)) };
     }
 }
 
@@ -170,8 +169,8 @@ unsafe fn map(x: &[f32], y: &mut [f32], function: impl Fn(__m512) -> __m512) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let found = function(_mm512_maskz_loadu_ps(mask, x.as_ptr()));
-            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+            let found = function(load(x.as_ptr(), mask));
+            store(y.as_mut_ptr(), mask, found);
         }
     }
 }
@@ -193,9 +192,9 @@ unsafe fn softmax_run(x: &[f32], y: &mut [f32]) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let power = exp(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x.as_ptr()), greatest));
+            let power = exp(_mm512_sub_ps(load(x.as_ptr(), mask), greatest));
             sum = _mm512_mask_add_ps(sum, mask, sum, power);
-            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, power);
+            store(y.as_mut_ptr(), mask, power);
         }
     }
     let factor = _mm512_set1_ps(1.0 / _mm512_reduce_add_ps(sum));
@@ -203,8 +202,8 @@ unsafe fn softmax_run(x: &[f32], y: &mut [f32]) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let found = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, y.as_ptr()), factor);
-            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+            let found = _mm512_mul_ps(load(y.as_ptr(), mask), factor);
+            store(y.as_mut_ptr(), mask, found);
         }
     }
 }
@@ -233,7 +232,7 @@ unsafe fn sum(x: &[f32], function: impl Fn(__m512) -> __m512) -> f64 {
         for x in rest.chunks(LANES) {
             let mask = mask(x.len());
             // SAFETY: the mask leaves out elements that are not there.
-            let x = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr()) };
+            let x = unsafe { load(x.as_ptr(), mask) };
             sums[0] = _mm512_mask_add_ps(sums[0], mask, sums[0], function(x));
         }
         let halves = [_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])];
@@ -273,13 +272,13 @@ unsafe fn normalize_run(step: &Normalize, x: &[f32], tables: [&[f32]; 2], y: &mu
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let x = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x.as_ptr()), mean);
-            let scale = _mm512_maskz_loadu_ps(mask, scale.as_ptr().add(n * LANES));
+            let x = _mm512_sub_ps(load(x.as_ptr(), mask), mean);
+            let scale = load(scale.as_ptr().add(n * LANES), mask);
             let mut found = _mm512_mul_ps(_mm512_mul_ps(x, factor), scale);
             if !bias.is_empty() {
-                found = _mm512_add_ps(found, _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(n * LANES)));
+                found = _mm512_add_ps(found, load(bias.as_ptr().add(n * LANES), mask));
             }
-            _mm512_mask_storeu_ps(y.as_mut_ptr(), mask, found);
+            store(y.as_mut_ptr(), mask, found);
         }
     }
 }

@@ -5,6 +5,7 @@ mod depthwise;
 mod elementwise;
 mod functions;
 mod gelu;
+mod lanes;
 mod pool;
 mod rows;
 
@@ -25,7 +26,7 @@ pub(crate) fn run<'a>(
             let constants = [&step.weights, &step.bias, &step.scale].map(constant);
             depthwise::run(step, tensors.get(&step.input), constants, output);
         }
-        Step::QuantizeRows(step) => rows::quantize(step, tensors.get(&step.input.span), output),
+        Step::QuantizeRows(s) if rows::quantize(s, tensors.get(&s.input.span), output) => {}
         Step::Pool(step) => pool::run(step, tensors.get(&step.input), output),
         Step::Unary(s) if functions::unary(s, tensors.get(&s.input.span), output) => {}
         Step::Softmax(s) if functions::softmax(s, tensors.get(&s.input.span), output) => {}

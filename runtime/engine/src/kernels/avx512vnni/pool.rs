@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::lanes::{load, load_bytes, store, store_bytes};
 use crate::kernels::scalar::window;
 use crate::step::{BLOCK, Pool, PoolKind};
 
@@ -81,25 +82,25 @@ impl Window<'_> {
                     PoolKind::MaxU8 => {
                         let mut greatest = _mm_setzero_si128();
                         self.places(|at| {
-                            let x = _mm_maskz_loadu_epi8(mask, at.add(first).cast());
+                            let x = load_bytes(at.add(first), mask);
                             greatest = _mm_max_epu8(greatest, x);
                         });
-                        _mm_mask_storeu_epi8(output.add(first).cast(), mask, greatest);
+                        store_bytes(output.add(first), greatest, mask.count_ones() as usize);
                     }
                     PoolKind::MaxF32 => {
                         let mut greatest = _mm512_set1_ps(f32::NEG_INFINITY);
                         self.places(|at| {
-                            let x = _mm512_maskz_loadu_ps(mask, at.add(first * 4).cast());
+                            let x = load(at.add(first * 4).cast(), mask);
                             greatest = _mm512_max_ps(x, greatest);
                         });
-                        _mm512_mask_storeu_ps(output.add(first * 4).cast(), mask, greatest);
+                        store(output.add(first * 4).cast(), mask, greatest);
                     }
                     PoolKind::MeanU8 => {
                         let affine = &self.step.input_affine;
                         let (zero, scale) = (_mm512_set1_epi32(affine.zero), _mm512_set1_ps(affine.scale));
                         let mut sums = [_mm512_setzero_pd(); 2];
                         self.places(|at| {
-                            let x = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, at.add(first).cast()));
+                            let x = _mm512_cvtepu8_epi32(load_bytes(at.add(first), mask));
                             let x = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(x, zero)), scale);
                             add(&mut sums, x);
                         });
@@ -110,14 +111,12 @@ impl Window<'_> {
                         let high = _mm512_set1_ps((255 - affine.zero) as f32);
                         let y = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(y, low), high));
                         let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(y, _mm512_set1_epi32(affine.zero)));
-                        _mm_mask_storeu_epi8(output.add(first).cast(), mask, bytes);
+                        store_bytes(output.add(first), bytes, mask.count_ones() as usize);
                     }
                     PoolKind::MeanF32 => {
                         let mut sums = [_mm512_setzero_pd(); 2];
-                        self.places(|at| {
-                            add(&mut sums, _mm512_maskz_loadu_ps(mask, at.add(first * 4).cast()))
-                        });
-                        _mm512_mask_storeu_ps(output.add(first * 4).cast(), mask, self.mean(&sums));
+                        self.places(|at| add(&mut sums, load(at.add(first * 4).cast(), mask)));
+                        store(output.add(first * 4).cast(), mask, self.mean(&sums));
                     }
                 }
             }

@@ -2,36 +2,50 @@
 
 use core::arch::x86_64::*;
 
-use super::conv::store_bytes;
+use super::functions::{function_run, is_known};
+use super::lanes::{LANES, load, store_bytes};
 use crate::kernels::{floats, floats_mut, for_each_run};
-use crate::step::{QuantizeRows, ROW_ZERO};
+use crate::step::{Function, QuantizeRows, ROW_ZERO};
 
-/// Elements of a register.
-const LANES: usize = 16;
 /// Least scale whose reciprocal is as precise as any.
 const LEAST_SCALE: f32 = 1e-30;
 /// From this distance to the nearest integer on, a product with the reciprocal may round to another integer than the
 /// quotient: both differ by less than 3e-5 for quotients up to 127.
 const NEAR_TIE: f32 = 0.4999;
 
-/// Quantizes rows of a step that was checked, on a processor with the instructions.
-pub(super) fn quantize(step: &QuantizeRows, input: &[u8], output: &mut [u8]) {
+/// Quantizes rows of a step that was checked, on a processor with the instructions; `false` where there is no code for
+/// the function, and nothing has run.
+pub(super) fn quantize(step: &QuantizeRows, input: &[u8], output: &mut [u8]) -> bool {
+    if step.function != Function::Identity && !is_known(step.function) {
+        return false;
+    }
     let input = floats(input);
     let (length, row_bytes) = (step.length as usize, step.row_bytes as usize);
     let next = step.input.strides[5] as usize;
+    let (output, scratch) = output.split_at_mut(step.scratch as usize);
     let (integers, scales) = output.split_at_mut(step.scales as usize);
     let scales = floats_mut(scales);
+    let scratch = floats_mut(scratch);
     let mut row = 0;
     for_each_run(&step.dims, [&step.input], |[from]| {
         for n in 0..step.dims[5] as usize {
             let x = &input[from + n * next..][..length];
             let integers = &mut integers[row * row_bytes..][..row_bytes];
+            let x = if step.function == Function::Identity {
+                x
+            } else {
+                let made = &mut scratch[..length];
+                // SAFETY: the tier is chosen only for a `Cpu` that has the instructions.
+                unsafe { function_run(step.function, [step.alpha, step.beta], x, made) };
+                made
+            };
             // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; a row has as many integers as
             // elements at least.
             scales[row] = unsafe { quantize_row(x, integers) };
             row += 1;
         }
     });
+    true
 }
 
 /// Quantizes a row; returns its scale.
@@ -64,7 +78,7 @@ unsafe fn quantize_row(x: &[f32], integers: &mut [u8]) -> f32 {
         let mask = (1u16 << rest.len()) - 1;
         // SAFETY: the mask leaves out elements that are not there, the count their integers.
         unsafe {
-            let q = quantized(_mm512_maskz_loadu_ps(mask, rest.as_ptr()), divisor, factor, exact);
+            let q = quantized(load(rest.as_ptr(), mask), divisor, factor, exact);
             store_bytes(to, q, rest.len());
         }
     }
@@ -96,7 +110,7 @@ unsafe fn greatest(x: &[f32]) -> f32 {
             (1 << x.len()) - 1
         };
         // SAFETY: the mask leaves out elements that are not there.
-        let x = unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr()) };
+        let x = unsafe { load(x.as_ptr(), mask) };
         most[0] = _mm512_max_ps(_mm512_abs_ps(x), most[0]);
     }
     let most = _mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3]));
