@@ -17,6 +17,8 @@ const MAX_PIXELS: usize = 12;
 const STREAMED_BYTES: usize = 256 * 1024;
 /// Weights above this many bytes too, if the pixels are fewer bytes.
 const LEAST_STREAMED_BYTES: usize = 32 * 1024;
+/// Groups of taps between two runs of fetches.
+const FETCHED_GROUPS: u32 = 16;
 /// Bytes that the processor fetches at a time.
 const LINE: usize = 64;
 
@@ -91,6 +93,24 @@ impl<'a> Cursor<'a> {
             ..Places::default()
         };
         self.number += count;
+        let step = self.step;
+        if self.column as usize + count <= step.extent.columns as usize {
+            // All in one row.
+            let [input, output, other] =
+                [&step.input_grid, &step.output_grid, &step.residual.grid].map(|grid| grid.column as usize);
+            for n in 0..count {
+                found.input[n] = self.input + n * input;
+                found.output[n] = self.output + n * output;
+                found.other[n] = self.other + n * other;
+            }
+            // To the last of them, and one further.
+            self.column += count as u32 - 1;
+            self.input += (count - 1) * input;
+            self.output += (count - 1) * output;
+            self.other += (count - 1) * other;
+            self.advance();
+            return found;
+        }
         for n in 0..count {
             found.input[n] = self.input;
             found.output[n] = self.output;
@@ -124,6 +144,16 @@ impl Ahead {
         from: core::ptr::null(),
         lines: 0,
     };
+
+    /// Fetches the lines for some groups of taps.
+    #[inline]
+    fn fetch(&mut self, groups: u32) {
+        for _ in 0..self.lines * groups as usize {
+            // SAFETY: fetching is allowed at any address, and every x86-64 processor can.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.from.cast()) };
+            self.from = self.from.wrapping_add(LINE);
+        }
+    }
 }
 
 /// Sizes of tiles, in pixels, that there is code for.
@@ -323,32 +353,34 @@ unsafe fn sums<const P: usize, const N: usize, const FLOAT: bool>(
             // SAFETY: every run of taps lies in the input, and there is a group of weights for each of its groups.
             unsafe {
                 let mut run = input.add(row * taps.row_step as usize + column * taps.column_step as usize);
-                for _ in 0..taps.groups {
-                    for _ in 0..ahead.lines {
-                        // Fetching is allowed at any address.
-                        _mm_prefetch::<_MM_HINT_T1>(ahead.from.cast());
-                        ahead.from = ahead.from.wrapping_add(LINE);
-                    }
-                    let mut w = [_mm512_setzero_si512(); N];
-                    for (n, w) in w.iter_mut().enumerate() {
-                        *w = _mm512_loadu_si512(weights.add(n * job.block_bytes).cast());
-                    }
-                    for p in 0..P {
-                        let x = _mm512_set1_epi32(run.add(at[p]).cast::<i32>().read_unaligned());
-                        for n in 0..N {
-                            sums[p][n] = if FLOAT {
-                                _mm512_castps_si512(_mm512_fmadd_ps(
-                                    _mm512_castsi512_ps(x),
-                                    _mm512_castsi512_ps(w[n]),
-                                    _mm512_castsi512_ps(sums[p][n]),
-                                ))
-                            } else {
-                                _mm512_dpbusd_epi32(sums[p][n], x, w[n])
-                            };
+                let mut rest = taps.groups;
+                while rest > 0 {
+                    // Fetching in the innermost loop would take registers from the sums.
+                    let part = rest.min(FETCHED_GROUPS);
+                    ahead.fetch(part);
+                    rest -= part;
+                    for _ in 0..part {
+                        let mut w = [_mm512_setzero_si512(); N];
+                        for (n, w) in w.iter_mut().enumerate() {
+                            *w = _mm512_loadu_si512(weights.add(n * job.block_bytes).cast());
                         }
+                        for p in 0..P {
+                            let x = _mm512_set1_epi32(run.add(at[p]).cast::<i32>().read_unaligned());
+                            for n in 0..N {
+                                sums[p][n] = if FLOAT {
+                                    _mm512_castps_si512(_mm512_fmadd_ps(
+                                        _mm512_castsi512_ps(x),
+                                        _mm512_castsi512_ps(w[n]),
+                                        _mm512_castsi512_ps(sums[p][n]),
+                                    ))
+                                } else {
+                                    _mm512_dpbusd_epi32(sums[p][n], x, w[n])
+                                };
+                            }
+                        }
+                        weights = weights.add(GROUP_BYTES);
+                        run = run.add(4);
                     }
-                    weights = weights.add(GROUP_BYTES);
-                    run = run.add(4);
                 }
             }
         }

@@ -36,13 +36,21 @@ fn copy_reversed(step: &Copy, input: &[u8], output: &mut [u8]) {
         from
     };
     let mut place = [0u32; AXES];
+    let [from_step, to_step] = [step.input.strides[5] as usize, step.output.strides[5] as usize];
     for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
-        for n in 0..step.dims[5] {
-            place[5] = n;
-            let from = turned(from + n as usize * step.input.strides[5] as usize, &place) * size;
-            let to = (to + n as usize * step.output.strides[5] as usize) * size;
-            for byte in 0..size {
-                output[to + byte] = input[from + byte] ^ step.flip as u8;
+        let count = step.dims[5] as usize;
+        let first = turned(from, &place);
+        for n in 0..count {
+            // An inner axis that is turned goes down from the place of its last element.
+            let from = if is_reversed(AXES - 1) {
+                first - n * from_step
+            } else {
+                first + n * from_step
+            };
+            let (from, to) = (from * size, (to + n * to_step) * size);
+            let bytes = input[from..from + size].iter();
+            for (to, from) in output[to..to + size].iter_mut().zip(bytes) {
+                *to = from ^ step.flip as u8;
             }
         }
         // The next place of the outer axes, in the order in which they are visited.
