@@ -4,7 +4,8 @@
 mod engine;
 
 use engine::{Random, check, model};
-use limbic_graph::{Graph, Tensor};
+use limbic_graph::passes::simplify;
+use limbic_graph::{Graph, Tensor, onnx};
 use limbic_quantize::calibrate::{Calibration, Calibrators, Method};
 use limbic_quantize::scheme::{self, Choice, Scheme};
 
@@ -18,11 +19,39 @@ fn quantized(graph: &Graph, input: &Tensor) -> Graph {
     scheme::apply(graph, Some(&table), &choice).unwrap().graph
 }
 
+/// The same graph behind a way through an ONNX file, where integers stand between nodes that quantize and dequantize.
+fn through_onnx(graph: &Graph) -> Graph {
+    let lowered = limbic_quantize::lower(graph).unwrap();
+    let mut graph = onnx::read(&onnx::write(&lowered).unwrap(), None).unwrap();
+    simplify(&mut graph).unwrap();
+    graph
+}
+
+/// Quantizes, and compares the engine on the graph itself and on what an ONNX file keeps of it.
+fn check_quantized(graph: &Graph, input: &Tensor, tolerance: f32) {
+    let quantized = quantized(graph, input);
+    check(&quantized, std::slice::from_ref(input), tolerance);
+    let read = through_onnx(&quantized);
+    let (a, b) = (
+        limbic_compile::compile(&quantized).unwrap(),
+        limbic_compile::compile(&read).unwrap(),
+    );
+    let macs = |report: &limbic_compile::Report| -> Vec<(&str, u64)> {
+        let steps = report.steps.iter().filter(|step| step.macs > 0);
+        steps.map(|step| (step.kernel, step.macs)).collect()
+    };
+    assert_eq!(macs(&a.report), macs(&b.report), "{}\n{}", a.report, b.report);
+    for cpu in engine::cpus() {
+        let of = |compiled| engine::run(compiled, cpu, std::slice::from_ref(input));
+        assert_eq!(of(&a), of(&b), "{}", cpu.tier().name());
+    }
+}
+
 #[test]
 fn the_face_model_gives_the_interpreters_answers() {
     let graph = model("face-small", &[]);
     let input = Random(5).reals(&[1, 1, 48, 48]);
-    check(&quantized(&graph, &input), std::slice::from_ref(&input), 1e-5);
+    check_quantized(&graph, &input, 1e-5);
     check(&graph, &[input], 1e-4);
 }
 
@@ -30,7 +59,7 @@ fn the_face_model_gives_the_interpreters_answers() {
 fn the_speech_model_gives_the_interpreters_answers() {
     let graph = model("speech-small", &[]);
     let input = Random(7).reals(&[1, 1, 149, 64]);
-    check(&quantized(&graph, &input), std::slice::from_ref(&input), 1e-5);
+    check_quantized(&graph, &input, 1e-5);
     check(&graph, &[input], 1e-4);
 }
 

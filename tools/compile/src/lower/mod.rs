@@ -9,7 +9,7 @@ mod reduction;
 mod rows;
 mod tail;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use limbic_engine::Span;
 use limbic_engine::step::{Copy, Fill, Function, Step};
@@ -32,11 +32,14 @@ pub(crate) struct Lowered {
     pub outputs: Vec<usize>,
 }
 
+/// Nodes that a message names for each reason.
+const NAMED: usize = 4;
+
 /// Lowers every node, in order; weights go into the pack.
 pub(crate) fn lower(graph: &Graph, pack: &mut Pack) -> Result<Lowered> {
     let mut lowering = Lowering::new(graph, pack)?;
     let inputs = lowering.place_inputs()?;
-    let mut missing = Vec::new();
+    let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for n in 0..graph.nodes.len() {
         if lowering.fused[n] || !lowering.is_ready(n) {
             continue;
@@ -50,23 +53,26 @@ pub(crate) fn lower(graph: &Graph, pack: &mut Pack) -> Result<Lowered> {
                 } else {
                     format!("{}: ", e.place())
                 };
-                missing.push(format!(
-                    "{} (node {}: {place}expected {}, found {})",
-                    op_name(&node.op),
-                    node.name,
-                    e.expected(),
-                    e.found()
-                ));
+                let (op, expected, found) = (op_name(&node.op), e.expected(), e.found());
+                let reason = format!("{op} ({place}expected {expected}, found {found})");
+                missing.entry(reason).or_default().push(&node.name);
             }
             Err(e) => return Err(e.within(format!("node {}", node.name))),
         }
     }
     if !missing.is_empty() {
+        let reasons = missing.into_iter().map(|(reason, nodes)| {
+            let named = nodes.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            match nodes.len().saturating_sub(NAMED) {
+                0 => format!("{reason} of {named}"),
+                rest => format!("{reason} of {named} and {rest} more"),
+            }
+        });
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!("graph {}", graph.name),
             "operations that the engine has",
-            missing.join("; "),
+            reasons.collect::<Vec<_>>().join("; "),
         ));
     }
     let outputs = lowering.place_outputs()?;

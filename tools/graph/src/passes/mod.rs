@@ -11,6 +11,7 @@ mod dead;
 mod dynamic;
 mod fuse;
 mod identity;
+mod quantized;
 mod transpose;
 
 pub use batch_norm::fold_batch_norm;
@@ -21,6 +22,7 @@ pub use dead::remove_dead;
 pub use dynamic::fuse_dynamic_products;
 pub use fuse::fuse_patterns;
 pub use identity::remove_identities;
+pub use quantized::fuse_quantized;
 pub use transpose::cancel_transposes;
 
 use crate::error::{Error, ErrorKind, Result};
