@@ -60,7 +60,7 @@ impl Lowering<'_> {
     }
 
     /// A step from one operand to a new place.
-    fn map(
+    pub(super) fn map(
         &mut self,
         from: &Placed,
         to: &Placed,
@@ -295,6 +295,7 @@ impl Lowering<'_> {
             Binary::Min => Pair::Min,
             Binary::Max => Pair::Max,
             Binary::PRelu => Pair::PRelu,
+            Binary::Pow => return self.power(node),
             other => return Err(unsupported("a function with a kernel", format!("{other:?}"))),
         };
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
@@ -313,6 +314,43 @@ impl Lowering<'_> {
         }
         let placed = self.place_like(output, like)?;
         self.pair(pair, [&a, &b], &placed)?;
+        self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// A square, a square root or the number itself.
+    fn power(&mut self, node: &Node) -> Result<()> {
+        let exponent = self.constant(node, 1)?.map(Tensor::to_f32).unwrap_or_default();
+        let first = exponent.first().copied().unwrap_or_default();
+        let output = self.output_id(node)?;
+        let base = self.operand(node, 0)?;
+        let real = base.kind == Kind::F32 && self.kind(output)? == Kind::F32;
+        if !real || exponent.iter().any(|&e| e != first) || base.dims != self.shape(output)? {
+            return Err(unsupported("f32 with one exponent", format!("{exponent:?}")));
+        }
+        let placed = self.place_like(output, &base)?;
+        if first == 2.0 {
+            self.pair(Pair::Mul, [&base, &base], &placed)?;
+        } else if first == 0.5 || first == 1.0 {
+            let function = if first == 1.0 {
+                Function::Identity
+            } else {
+                Function::Sqrt
+            };
+            self.map(&base, &placed, |dims, input, output| {
+                step::Unary {
+                    function,
+                    alpha: 0.0,
+                    beta: 0.0,
+                    dims,
+                    input,
+                    output,
+                }
+                .into()
+            })?;
+        } else {
+            return Err(unsupported("an exponent of 2, 1 or 1/2", first));
+        }
         self.placed[output.0] = Some(placed);
         Ok(())
     }
@@ -358,7 +396,7 @@ impl Lowering<'_> {
     }
 
     /// A function of two tensors that broadcast to a place.
-    fn pair(&mut self, pair: Pair, [a, b]: [&Placed; 2], placed: &Placed) -> Result<()> {
+    pub(super) fn pair(&mut self, pair: Pair, [a, b]: [&Placed; 2], placed: &Placed) -> Result<()> {
         let dims = &placed.dims;
         let strides = [
             broadcast(&a.dims, &a.strides, dims),

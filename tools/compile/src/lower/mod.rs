@@ -5,6 +5,7 @@ mod elementwise;
 mod movement;
 mod numbers;
 mod product;
+mod recurrent;
 mod reduction;
 mod rows;
 mod tail;
@@ -174,6 +175,7 @@ impl<'g> Lowering<'g> {
             Op::Slice => self.slice(node),
             Op::Gather(mode) => self.gather(node, *mode),
             Op::Reduce { function, .. } => self.reduce(node, *function),
+            Op::Recurrent(recurrent) => self.recurrent(node, recurrent),
             Op::Softmax { axis } => self.softmax(node, *axis),
             Op::LayerNormalization { axis, epsilon } => self.normalize(node, *axis, *epsilon, true),
             Op::RmsNormalization { axis, epsilon } => self.normalize(node, *axis, *epsilon, false),

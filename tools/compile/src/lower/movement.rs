@@ -6,7 +6,7 @@ use limbic_graph::{Dtype, Node, Result, Storage};
 
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
-use crate::strides::number;
+use crate::strides::{number, row_major};
 
 /// An axis that may count from the end.
 pub(super) fn axis_of(axis: i64, rank: usize) -> Result<usize> {
@@ -121,6 +121,52 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Slices of a computed tensor at constant places that lie at equal distances along each axis of the indices:
+    /// only another view.
+    fn picked(&mut self, node: &Node, axis: i64) -> Result<()> {
+        let input = self.moved(node)?;
+        let output = self.output_id(node)?;
+        let axis = axis_of(axis, input.dims.len())?;
+        let indices = self
+            .constant(node, 1)?
+            .ok_or_else(|| unsupported("constant indices", "none"))?;
+        let length = input.dims[axis];
+        let places = indices
+            .to_i64()?
+            .into_iter()
+            .map(|place| axis_of(place, length))
+            .collect::<Result<Vec<usize>>>()?;
+        let shape = indices.shape();
+        let distant = || unsupported("indices at equal distances", format!("{shape:?} of them"));
+        let first = *places.first().ok_or_else(distant)?;
+        let along = row_major(shape);
+        let mut steps = Vec::with_capacity(shape.len());
+        for (&count, &apart) in shape.iter().zip(&along) {
+            let step = if count > 1 {
+                places[apart].checked_sub(first).ok_or_else(distant)?
+            } else {
+                0
+            };
+            steps.push(step);
+        }
+        for (n, &place) in places.iter().enumerate() {
+            let axes = shape.iter().zip(&along).zip(&steps);
+            let expected: usize = axes.map(|((count, apart), step)| n / apart % count * step).sum();
+            if place != first + expected {
+                return Err(distant());
+            }
+        }
+        let stride = input.strides[axis];
+        let mut view = input.clone();
+        view.border = [0; 4];
+        view.start += first * stride;
+        view.dims.splice(axis..=axis, shape.iter().copied());
+        view.strides
+            .splice(axis..=axis, steps.into_iter().map(|step| step * stride));
+        self.placed[output.0] = Some(view);
+        Ok(())
+    }
+
     /// A copy with some axes the other way round, counted from the end of a step's axes.
     fn turned(&mut self, view: &Placed, reversed: u32) -> Result<Placed> {
         let to = self.row_major(view.kind, &view.dims);
@@ -147,6 +193,10 @@ impl Lowering<'_> {
         let GatherMode::Slices { axis } = mode else {
             return Err(unsupported("whole slices", format!("{mode:?}")));
         };
+        let table = self.input_id(node, 0)?;
+        if self.graph.constant(table).is_none() {
+            return self.picked(node, axis);
+        }
         let table = self
             .constant(node, 0)?
             .ok_or_else(|| unsupported("a constant table", "none"))?;

@@ -273,7 +273,7 @@ impl Lowering<'_> {
     }
 
     /// Rows of a matrix as `[images, 1, rows, depth]`, their elements next to each other and readable in fours.
-    fn rows(&mut self, input: Placed, depth: usize) -> Result<Placed> {
+    pub(super) fn rows(&mut self, input: Placed, depth: usize) -> Result<Placed> {
         let rows = input.dims[..input.dims.len() - 1].iter().product::<usize>();
         let images: usize = input.dims[..input.dims.len() - 2].iter().product();
         let flat = [images, 1, rows / images.max(1), depth];

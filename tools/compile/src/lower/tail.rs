@@ -41,6 +41,16 @@ pub(super) fn matrix(placed: &Placed) -> Result<Placed> {
 }
 
 impl Tail {
+    /// Of `f32` that no value of the graph names: another matrix added, nothing limited.
+    pub fn sum(other: Option<Placed>) -> Self {
+        Self {
+            value: ValueId(0),
+            epilogue: unlimited(Kind::F32),
+            residual: other.map(|other| (other, Residual::default())),
+            view: View::Matrix,
+        }
+    }
+
     /// A value as `[N,H,W,C]`.
     pub fn view(&self, placed: &Placed) -> Result<Placed> {
         match self.view {
