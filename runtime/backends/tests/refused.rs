@@ -165,7 +165,7 @@ fn a_graph_unlike_its_signature_is_not_loaded() {
         check(
             &change(3, &|sum| sum.name = "total".into()),
             ErrorKind::UnknownTensor,
-            &["total", "sum, squashed"],
+            &["total", "sum", "squashed"],
         );
         check(
             &change(3, &|sum| sum.dims = vec![Dim::Fixed(6)]),

@@ -179,7 +179,7 @@ fn span(place: &str, plan: &Plan<'_>, spec: &TensorSpec) -> Result<Span> {
         }
         return Ok(port.span());
     }
-    let expected = format!("a {} of the plan", spec.role.name());
+    let expected = format!("one of the plan's {}s", spec.role.name());
     Err(Error::new(
         ErrorKind::UnknownTensor,
         place,
