@@ -91,6 +91,9 @@ code! {
         I32 = 3,
         I64 = 4,
         Bool = 5,
+        I16 = 6,
+        U16 = 7,
+        U32 = 8,
     }
 }
 
@@ -99,7 +102,8 @@ impl Dtype {
     pub fn size(self) -> usize {
         match self {
             Self::I8 | Self::U8 | Self::Bool => 1,
-            Self::F32 | Self::I32 => 4,
+            Self::I16 | Self::U16 => 2,
+            Self::F32 | Self::I32 | Self::U32 => 4,
             Self::I64 => 8,
         }
     }
@@ -113,6 +117,9 @@ impl Dtype {
             Self::I32 => "i32",
             Self::I64 => "i64",
             Self::Bool => "bool",
+            Self::I16 => "i16",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
         }
     }
 }

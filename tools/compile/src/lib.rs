@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+pub mod host;
 mod lower;
 mod pack;
 mod place;

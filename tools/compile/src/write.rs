@@ -199,6 +199,9 @@ pub(crate) fn port_dtype(dtype: limbic_graph::Dtype) -> Option<Dtype> {
         Of::I32 => Dtype::I32,
         Of::I64 => Dtype::I64,
         Of::Bool => Dtype::Bool,
+        Of::I16 => Dtype::I16,
+        Of::U16 => Dtype::U16,
+        Of::U32 => Dtype::U32,
         _ => return None,
     })
 }
@@ -210,7 +213,7 @@ fn port(graph: &Graph, id: ValueId, role: Role, offset: u32, names: &mut Names) 
         |expected: &str, found: String| Error::new(ErrorKind::Unsupported, &place, expected, found);
     let dtype = port_dtype(value.ty.dtype).ok_or_else(|| {
         unsupported(
-            "an input or output of f32, i8, u8, i32, i64 or bool",
+            "an input or output of f32, bool or integers but u64",
             value.ty.dtype.to_string(),
         )
     })?;

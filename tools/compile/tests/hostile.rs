@@ -3,7 +3,8 @@
 
 mod engine;
 
-use engine::{Aligned, Random, cpus};
+use engine::{Random, cpus};
+use limbic_compile::host::Aligned;
 use limbic_compile::{Compiled, compile};
 use limbic_engine::{Plan, Tier};
 use limbic_graph::infer::infer;

@@ -2,6 +2,7 @@
 //!
 //! Kernels rely on these checks: [`Step::check`] runs before a plan is accepted, and a plan cannot change afterwards.
 
+use super::check_typed::*;
 use super::rows::check_quantize_rows;
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +31,7 @@ pub(super) fn at_most(place: &'static str, limit: u64, found: u64) -> Result<()>
     Ok(())
 }
 
-fn equal(place: &'static str, expected: u64, found: u64) -> Result<()> {
+pub(super) fn equal(place: &'static str, expected: u64, found: u64) -> Result<()> {
     if found != expected {
         return Err(bounds(place, expected, found));
     }
@@ -43,12 +44,12 @@ pub(super) fn multiple(place: &'static str, of: u32, numbers: &[u32]) -> Result<
         .try_for_each(|&number| equal(place, 0, u64::from(number % of)))
 }
 
-fn some<T>(place: &'static str, found: Option<T>) -> Result<T> {
+pub(super) fn some<T>(place: &'static str, found: Option<T>) -> Result<T> {
     found.ok_or(bounds(place, 1, 0))
 }
 
 /// The product of extents.
-fn count(place: &'static str, dims: &[u32]) -> Result<u64> {
+pub(super) fn count(place: &'static str, dims: &[u32]) -> Result<u64> {
     some(
         place,
         dims.iter()
@@ -79,7 +80,7 @@ impl Limits<'_> {
     }
 
     /// A blob of a pack with so many bytes.
-    fn blob(&self, place: &'static str, blob: &Blob, bytes: u64) -> Result<()> {
+    pub(super) fn blob(&self, place: &'static str, blob: &Blob, bytes: u64) -> Result<()> {
         equal(place, bytes, u64::from(blob.bytes))?;
         multiple(place, ALIGNMENT, &[blob.offset])?;
         let pack = some(place, self.packs.get(blob.pack as usize))?;
@@ -90,7 +91,7 @@ impl Limits<'_> {
         )
     }
 
-    fn optional_blob(&self, place: &'static str, blob: &Blob, bytes: u64) -> Result<()> {
+    pub(super) fn optional_blob(&self, place: &'static str, blob: &Blob, bytes: u64) -> Result<()> {
         if blob.bytes == 0 {
             return Ok(());
         }
@@ -123,7 +124,7 @@ fn output_grid(at: &Grid, extent: &Extent, bytes: u64, span: &Span, halo: &Halo)
 }
 
 /// A strided operand of elements of `size` bytes inside its span.
-fn strided(place: &'static str, operand: &Strided, dims: &[u32; AXES], size: u32) -> Result<()> {
+pub(super) fn strided(place: &'static str, operand: &Strided, dims: &[u32; AXES], size: u32) -> Result<()> {
     let last = some(place, operand.last(dims))?;
     at_most(
         place,
@@ -133,7 +134,7 @@ fn strided(place: &'static str, operand: &Strided, dims: &[u32; AXES], size: u32
 }
 
 /// A strided output: as many elements as the span can hold at most, so that the time of a run is bounded.
-fn strided_output(operand: &Strided, dims: &[u32; AXES], size: u32) -> Result<()> {
+pub(super) fn strided_output(operand: &Strided, dims: &[u32; AXES], size: u32) -> Result<()> {
     strided("output", operand, dims, size)?;
     at_most(
         "output",
@@ -182,8 +183,18 @@ impl Step {
             Self::Cast(step) => {
                 limits.spans(&[("input", &step.input.span)], &step.output.span)?;
                 strided("input", &step.input, &step.dims, step.from.size() as u32)?;
-                strided_output(&step.output, &step.dims, 4)
+                strided_output(&step.output, &step.dims, step.to.size() as u32)
             }
+            Self::Calculate(step) => check_calculate(step, limits),
+            Self::Compare(step) => check_compare(step, limits),
+            Self::Select(step) => check_select(step, limits),
+            Self::Lookup(step) => check_lookup(step, limits),
+            Self::Extreme(step) => check_extreme(step, limits),
+            Self::Cumulate(step) => check_cumulate(step, limits),
+            Self::Interpolate(step) => check_interpolate(step, limits),
+            Self::Rescale(step) => check_rescale(step, limits),
+            Self::PairFixed(step) => check_pair_fixed(step, limits),
+            Self::MeanFixed(step) => check_mean_fixed(step, limits),
             Self::Load(step) => {
                 limits.spans(&[], &step.output)?;
                 limits.blob("input", &step.input, u64::from(step.output.bytes))
@@ -298,7 +309,7 @@ fn check_output_steps(size: u32, at: &Grid) -> Result<()> {
 }
 
 /// Zero points of `u8`.
-fn zeros(zeros: &[i32]) -> Result<()> {
+pub(super) fn zeros(zeros: &[i32]) -> Result<()> {
     zeros
         .iter()
         .try_for_each(|zero| some("zero point", (0..=255).contains(zero).then_some(())))
@@ -354,7 +365,7 @@ fn check_depthwise(step: &Depthwise, limits: &Limits<'_>) -> Result<()> {
     check_epilogue(step.arithmetic, &step.epilogue)
 }
 
-fn check_pool(step: &Pool, limits: &Limits<'_>) -> Result<()> {
+pub(super) fn check_pool(step: &Pool, limits: &Limits<'_>) -> Result<()> {
     limits.spans(&[("input", &step.input)], &step.output)?;
     let size = step.size();
     zeros(&[step.input_affine.zero, step.output_affine.zero])?;

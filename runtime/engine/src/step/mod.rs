@@ -1,22 +1,29 @@
 //! Steps of a plan: what each kernel is told.
 
+mod axis;
 mod check;
+mod check_typed;
 mod conv;
+mod fixed;
 mod plain;
 mod pool;
 mod rows;
 mod spans;
+mod typed;
 
+pub use axis::{Cumulate, Extreme, Interpolate, Lookup};
 pub use check::Limits;
 pub use conv::{
     Arithmetic, BLOCK, Conv, Depthwise, Epilogue, GROUP_BYTES, MAX_TILE, Residual, Taps, first_channel,
 };
+pub use fixed::{Fixed, FixedPair, MeanFixed, PairFixed, Rescale};
 pub use plain::{
     AXES, Affine, Binary, BinaryU8, Cast, Copy, Dequantize, Fill, Function, Gather, Load, Normalize, Pack,
     Pair, Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,
 };
 pub use pool::{Pool, PoolKind};
 pub use rows::{QuantizeRows, ROW_ZERO};
+pub use typed::{Calculate, Compare, IntegerPair, Relation, Select};
 
 use crate::record::{Record, Words};
 
@@ -85,6 +92,16 @@ steps! {
     17 "pack" Pack,
     18 "cast" Cast,
     32 "quantize_rows" QuantizeRows,
+    40 "calculate" Calculate,
+    41 "compare" Compare,
+    42 "select" Select,
+    43 "lookup" Lookup,
+    44 "extreme" Extreme,
+    45 "cumulate" Cumulate,
+    46 "interpolate" Interpolate,
+    47 "rescale" Rescale,
+    48 "pair_fixed" PairFixed,
+    49 "mean_fixed" MeanFixed,
 }
 
 impl Step {

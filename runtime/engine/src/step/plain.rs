@@ -61,6 +61,40 @@ code! {
         Reciprocal = 16,
         #[default]
         Identity = 17,
+        Sign = 18,
+        /// `1 / sqrt(x)`.
+        Rsqrt = 19,
+        Ceil = 20,
+        Floor = 21,
+        /// To nearest, ties to even.
+        Round = 22,
+        Sin = 23,
+        Cos = 24,
+        Tan = 25,
+        Asin = 26,
+        Acos = 27,
+        Atan = 28,
+        Sinh = 29,
+        Cosh = 30,
+        Asinh = 31,
+        Acosh = 32,
+        Atanh = 33,
+        /// `x < 0 ? alpha (exp x - 1) : x`.
+        Elu = 34,
+        /// `x < 0 ? alpha (exp (x / alpha) - 1) : x`.
+        Celu = 35,
+        /// `beta (x < 0 ? alpha (exp x - 1) : x)`.
+        Selu = 36,
+        /// `x tanh(ln(1 + exp x))`.
+        Mish = 37,
+        /// `ln(1 + exp x)`.
+        Softplus = 38,
+        /// `x / (1 + |x|)`.
+        Softsign = 39,
+        /// `x > alpha ? x : 0`.
+        ThresholdedRelu = 40,
+        /// `x < -beta ? x + alpha : x > beta ? x - alpha : 0`.
+        Shrink = 41,
     }
 }
 
@@ -77,6 +111,15 @@ code! {
         Max = 5,
         /// `a < 0 ? b * a : a`.
         PRelu = 6,
+        Pow = 7,
+        /// Rest with the sign of `a`.
+        Remainder = 8,
+        /// Rest with the sign of `b`.
+        Modulo = 9,
+        /// `floor(a / b)`.
+        FloorDiv = 10,
+        /// `(a - b)^2`.
+        SquaredDifference = 11,
     }
 }
 
@@ -91,6 +134,15 @@ code! {
         Min = 3,
         /// Square root of the sum of squares.
         L2 = 4,
+        Product = 5,
+        /// Sum of absolute values.
+        L1 = 6,
+        /// Logarithm of the sum.
+        LogSum = 7,
+        /// Logarithm of the sum of exponentials.
+        LogSumExp = 8,
+        /// Sum of squares.
+        SumSquare = 9,
     }
 }
 
@@ -183,15 +235,18 @@ record! {
 }
 
 record! {
-    /// Integers or truth values as `f32`, to nearest.
+    /// Elements of another type: to `f32` to nearest, from `f32` towards zero and limited to the type's range, between
+    /// integers cut to the low bits, to a truth value whether it is not zero.
     pub struct Cast {
         /// Type of the input.
         pub from: Dtype,
+        /// Type of the output.
+        pub to: Dtype,
         /// Extents.
         pub dims: [u32; AXES],
         /// The input.
         pub input: Strided,
-        /// The `f32` output.
+        /// The output.
         pub output: Strided,
     }
 }

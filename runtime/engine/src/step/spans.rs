@@ -43,6 +43,52 @@ macro_rules! spans {
                 $output!(step.output.span);
                 $input!(step.input.span);
             }
+            Step::Calculate(step) => {
+                $output!(step.output.span);
+                $input!(step.a.span);
+                $input!(step.b.span);
+            }
+            Step::Compare(step) => {
+                $output!(step.output.span);
+                $input!(step.a.span);
+                $input!(step.b.span);
+            }
+            Step::Select(step) => {
+                $output!(step.output.span);
+                $input!(step.condition.span);
+                $input!(step.a.span);
+                $input!(step.b.span);
+            }
+            Step::Lookup(step) => {
+                $output!(step.output.span);
+                $input!(step.input.span);
+                $input!(step.indices.span);
+            }
+            Step::Extreme(step) => {
+                $output!(step.output.span);
+                $input!(step.input.span);
+            }
+            Step::Cumulate(step) => {
+                $output!(step.output.span);
+                $input!(step.input.span);
+            }
+            Step::Interpolate(step) => {
+                $output!(step.output.span);
+                $input!(step.input.span);
+            }
+            Step::Rescale(step) => {
+                $output!(step.output.span);
+                $input!(step.input.span);
+            }
+            Step::PairFixed(step) => {
+                $output!(step.output.span);
+                $input!(step.a.span);
+                $input!(step.b.span);
+            }
+            Step::MeanFixed(step) => {
+                $output!(step.pool.output);
+                $input!(step.pool.input);
+            }
             Step::Load(step) => $output!(step.output),
             Step::Fill(step) => $output!(step.output),
             Step::Quantize(step) => {

@@ -1,20 +1,20 @@
-//! Convolutions and pools.
+//! Convolutions.
 
-use limbic_engine::step::{Affine, Arithmetic, BLOCK, Depthwise, Pool, PoolKind, Taps, first_channel};
+use limbic_engine::step::{Arithmetic, BLOCK, Depthwise, Taps, first_channel};
 use limbic_engine::{Extent, Grid, Halo};
-use limbic_graph::op::{self, Convolution};
-use limbic_graph::{Graph, Node, Op, Result, ValueId};
+use limbic_graph::op::Convolution;
+use limbic_graph::{Graph, Node, Result};
 
 use super::numbers::Numbers;
 use super::product::{Product, Source};
-use super::tail::View;
+use super::tail::{Tail, View};
 use super::{Lowering, paddings, unsupported};
 use crate::pack::Kernel;
 use crate::place::{Border, Kind, NONE, Placed};
 use crate::strides::number;
 
 /// Extents along rows and columns; a missing first axis is 1.
-fn pair(numbers: &[usize], missing: usize) -> Result<[usize; 2]> {
+pub(super) fn pair(numbers: &[usize], missing: usize) -> Result<[usize; 2]> {
     match numbers {
         [columns] => Ok([missing, *columns]),
         [rows, columns] => Ok([*rows, *columns]),
@@ -26,12 +26,12 @@ fn pair(numbers: &[usize], missing: usize) -> Result<[usize; 2]> {
 }
 
 /// A window over the two spatial axes.
-struct Window {
-    kernel: [usize; 2],
-    strides: [usize; 2],
-    dilations: [usize; 2],
-    before: [usize; 2],
-    after: [usize; 2],
+pub(super) struct Window {
+    pub kernel: [usize; 2],
+    pub strides: [usize; 2],
+    pub dilations: [usize; 2],
+    pub before: [usize; 2],
+    pub after: [usize; 2],
 }
 
 fn window(graph: &Graph, node: &Node, c: &Convolution) -> Result<Window> {
@@ -125,9 +125,14 @@ pub(super) fn extent(view: &Placed) -> Result<Extent> {
     })
 }
 
+/// Whether each channel is convolved alone, to one channel.
+fn is_depthwise(c: &Convolution, outputs: usize, view: &Placed) -> bool {
+    c.groups > 1 && view.dims[3] == c.groups && outputs == c.groups
+}
+
 impl Lowering<'_> {
     /// A spatial value with its channels next to each other and the border that a window needs.
-    fn spatial(&mut self, placed: Placed, border: Border) -> Result<Placed> {
+    pub(super) fn spatial(&mut self, placed: Placed, border: Border) -> Result<Placed> {
         if !matches!(placed.dims.len(), 3 | 4) {
             return Err(unsupported("[N,C,L] or [N,C,H,W]", format!("{:?}", placed.dims)));
         }
@@ -147,13 +152,20 @@ impl Lowering<'_> {
         let border = [w.before[0], w.after[0], w.before[1], w.after[1]];
         let input = self.operand(node, 0)?;
         let input = self.spatial(input, border)?;
+        let output = self.output_id(node)?;
+        let known = node
+            .inputs
+            .iter()
+            .skip(1)
+            .flatten()
+            .all(|&id| self.graph.constant(id).is_some());
+        if !known && input.kind == Kind::F32 {
+            return self.convolution_computed(node, c, input);
+        }
         let weights = self
             .constant(node, 1)?
             .ok_or_else(|| unsupported("constant weights", "none"))?;
         let bias = self.constant(node, 2)?;
-        let output = self.output_id(node)?;
-        let (outputs, channels) = (weights.shape()[0], weights.shape()[1]);
-        let numbers = Numbers::new(input.kind, self.kind(output)?, weights, bias, 0)?;
         // The window's first element lies in the border.
         let mut view = pixels(&input);
         let back = w.before[0] * view.strides[1] + w.before[1] * view.strides[2];
@@ -161,18 +173,44 @@ impl Lowering<'_> {
             .start
             .checked_sub(back)
             .ok_or_else(|| unsupported("a border", "none"))?;
-        if c.groups > 1 && channels == 1 && outputs == c.groups {
-            return self.depthwise(node, &w, &view, &numbers);
+        if self.is_fixed(input.kind, output)? {
+            let sums = self.channels_last(Kind::F32, &self.shape(output)?, [0; 4]);
+            let tail = Tail::unlimited(output, Kind::F32, View::Spatial);
+            let factors = self.factors(input.kind, weights, output, true)?;
+            let make = |lowering: &mut Self, numbers: &Numbers, placed: &Placed| {
+                lowering.windowed_product(c, &w, &view, numbers, &tail, placed)
+            };
+            let sums = self.fixed_sums(input.kind, weights, 0, sums, make)?;
+            return self.rescale(&sums, output, &factors, bias);
         }
-        let out_channels = outputs / c.groups;
-        if c.groups > 1 && !(channels * view.kind.size()).is_multiple_of(4) {
-            return Err(unsupported(
-                "groups of channels of a multiple of four bytes",
-                format!("{channels} channels a group"),
-            ));
-        }
-        let tail = self.follow(output, numbers.view(self.kind(output)?, View::Spatial))?;
+        let numbers = Numbers::new(input.kind, self.kind(output)?, weights, bias, 0)?;
+        let tail = if is_depthwise(c, weights.shape()[0], &view) {
+            self.limits_only(output)?
+        } else {
+            self.follow(output, numbers.view(self.kind(output)?, View::Spatial))?
+        };
         let placed = self.place_product(&tail)?;
+        self.windowed_product(c, &w, &view, &numbers, &tail, &placed)?;
+        self.placed[tail.value.0] = Some(placed);
+        Ok(())
+    }
+
+    /// The steps of a convolution with constant weights, `view` beginning with the first window.
+    fn windowed_product(
+        &mut self,
+        c: &Convolution,
+        w: &Window,
+        view: &Placed,
+        numbers: &Numbers,
+        tail: &Tail,
+        placed: &Placed,
+    ) -> Result<()> {
+        let outputs = placed.dims[1];
+        if is_depthwise(c, outputs, view) {
+            return self.depthwise(w, view, numbers, tail, placed);
+        }
+        let channels = view.dims[3] / c.groups;
+        let out_channels = outputs / c.groups;
         let pixel = view.strides[2];
         let size = view.kind.size();
         let whole = w.dilations[1] == 1
@@ -198,32 +236,115 @@ impl Lowering<'_> {
                         groups: number(groups)?,
                     })
                 },
-                pixel,
+                // One pixel has no step to a neighbour.
+                pixel: pixel.max(channels),
                 whole,
                 first_output: group * out_channels,
                 outputs: out_channels,
-                source: Source::Constant(&numbers),
+                source: Source::Constant(numbers),
                 row_scales: 0,
-                output: &placed,
-                output_view: pixels(&placed),
+                output: placed,
+                output_view: pixels(placed),
                 halo: if group == 0 {
-                    halo(&placed)?
+                    halo(placed)?
                 } else {
                     Halo::default()
                 },
             };
-            self.product(&tail, product)?;
+            self.product(tail, product)?;
         }
-        self.placed[tail.value.0] = Some(placed);
         Ok(())
     }
 
-    fn depthwise(&mut self, node: &Node, w: &Window, view: &Placed, numbers: &Numbers) -> Result<()> {
+    /// The place of what a product stores, or of its sums alone.
+    pub(super) fn place_sums(&mut self, tail: &Tail, fixed: bool) -> Result<Placed> {
+        if !fixed {
+            return self.place_product(tail);
+        }
+        let dims = self.shape(tail.value)?;
+        Ok(self.channels_last(Kind::F32, &dims, [0; 4]))
+    }
+
+    /// A convolution of `f32` whose weights or bias a run makes.
+    fn convolution_computed(&mut self, node: &Node, c: &Convolution, input: Placed) -> Result<()> {
+        let kernel = self.real(node, 1)?;
+        let placed = self.convolved(node, c, input, kernel)?;
+        self.add_channels(placed, node, 2, self.output_id(node)?)
+    }
+
+    /// A convolution of `f32` without a bias, in a place of its own.
+    pub(super) fn convolved(
+        &mut self,
+        node: &Node,
+        c: &Convolution,
+        input: Placed,
+        mut kernel: Placed,
+    ) -> Result<Placed> {
+        let w = window(self.graph, node, c)?;
+        let input = &self.spatial(input, [w.before[0], w.after[0], w.before[1], w.after[1]])?;
         let output = self.output_id(node)?;
+        if kernel.dims.len() == 3 {
+            kernel.dims.insert(2, 1);
+            kernel.strides.insert(2, 0);
+        }
+        let dims = self.shape(output)?;
+        let placed = self.channels_last(Kind::F32, &dims, [0; 4]);
+        let mut view = pixels(input);
+        let back = w.before[0] * view.strides[1] + w.before[1] * view.strides[2];
+        view.start -= back;
+        let [outputs, channels] = [kernel.dims[0] / c.groups, kernel.dims[1]];
+        let pixel = view.strides[2];
+        let tail = Tail::unlimited(output, Kind::F32, View::Spatial);
+        for group in 0..c.groups {
+            let mut own = kernel.clone();
+            own.start += group * outputs * own.strides[0];
+            own.dims[0] = outputs;
+            let source = self.packed_kernel(&own.transpose(&[2, 3, 1, 0]))?;
+            let product = Product {
+                input: Placed {
+                    start: view.start + group * channels,
+                    ..view.clone()
+                },
+                input_steps: [
+                    view.strides[0],
+                    w.strides[0] * view.strides[1],
+                    w.strides[1] * pixel,
+                ],
+                kernel: [w.kernel[0], w.kernel[1], channels],
+                taps: |groups: usize| {
+                    Ok(Taps {
+                        rows: number(w.kernel[0])?,
+                        row_step: number(w.dilations[0] * view.strides[1] * 4)?,
+                        columns: number(w.kernel[1])?,
+                        column_step: number(w.dilations[1] * pixel * 4)?,
+                        groups: number(groups)?,
+                    })
+                },
+                pixel,
+                whole: false,
+                first_output: group * outputs,
+                outputs,
+                source,
+                row_scales: 0,
+                output: &placed,
+                output_view: pixels(&placed),
+                halo: Halo::default(),
+            };
+            self.product(&tail, product)?;
+        }
+        Ok(placed)
+    }
+
+    fn depthwise(
+        &mut self,
+        w: &Window,
+        view: &Placed,
+        numbers: &Numbers,
+        tail: &Tail,
+        placed: &Placed,
+    ) -> Result<()> {
         let channels = view.dims[3];
         let taps = w.kernel[0] * w.kernel[1];
-        let mut tail = self.limits_only(output)?;
-        let placed = self.place_product(&tail)?;
         let size = view.kind.size();
         let weights = match numbers {
             Numbers::Float { weights, .. } => {
@@ -253,7 +374,7 @@ impl Lowering<'_> {
             }
         };
         let (bias, scale) = self.tables(numbers, 0, channels)?;
-        let output_view = pixels(&placed);
+        let output_view = pixels(placed);
         let input_grid = grid(view)?;
         let step = Depthwise {
             arithmetic: numbers.arithmetic(placed.kind),
@@ -272,173 +393,13 @@ impl Lowering<'_> {
             weights,
             bias,
             scale,
-            epilogue: std::mem::take(&mut tail.epilogue),
+            epilogue: tail.epilogue,
             output: placed.span()?,
             output_grid: grid(&output_view)?,
-            halo: halo(&placed)?,
+            halo: halo(placed)?,
         };
         debug_assert!(step.arithmetic != Arithmetic::F32 || scale == NONE);
         self.step(step);
-        self.placed[tail.value.0] = Some(placed);
         Ok(())
-    }
-
-    pub(super) fn pool(&mut self, node: &Node) -> Result<()> {
-        let input = self.operand(node, 0)?;
-        let input = self.spatial(input, [0; 4])?;
-        let output = self.output_id(node)?;
-        if node.outputs.get(1).copied().flatten().is_some() {
-            return Err(unsupported("a pool without indices", "indices"));
-        }
-        let (dims, kind) = (self.shape(output)?, self.kind(output)?);
-        let view = pixels(&input);
-        let spatial = [view.dims[1], view.dims[2]];
-        let (pooled, w) = match &node.op {
-            Op::Pool(p) => {
-                let (before, after) = paddings(
-                    &p.padding,
-                    &input.dims[2..],
-                    &dims[2..],
-                    &p.kernel,
-                    (&p.strides, &p.dilations),
-                );
-                let w = Window {
-                    kernel: pair(&p.kernel, 1)?,
-                    strides: pair(&p.strides, 1)?,
-                    dilations: pair(&p.dilations, 1)?,
-                    before: pair(&before, 0)?,
-                    after: pair(&after, 0)?,
-                };
-                (p.kind, w)
-            }
-            Op::GlobalPool(kind) => (
-                *kind,
-                Window {
-                    kernel: spatial,
-                    strides: [1, 1],
-                    dilations: [1, 1],
-                    before: [0, 0],
-                    after: [0, 0],
-                },
-            ),
-            _ => return Err(unsupported("a pool", "none")),
-        };
-        let mut include_padding = 0;
-        let pool_kind = match (pooled, input.kind, kind) {
-            (op::PoolKind::Max, Kind::U8(a), Kind::U8(b)) if a == b => PoolKind::MaxU8,
-            (op::PoolKind::Max, Kind::F32, Kind::F32) => PoolKind::MaxF32,
-            (
-                op::PoolKind::Average {
-                    include_padding: padding,
-                },
-                a,
-                b,
-            ) => {
-                include_padding = u32::from(padding);
-                match (a, b) {
-                    (Kind::U8(_), Kind::U8(_)) => PoolKind::MeanU8,
-                    (Kind::F32, Kind::F32) => PoolKind::MeanF32,
-                    _ => {
-                        return Err(unsupported(
-                            "a mean of and to one type",
-                            format!("{a:?} to {b:?}"),
-                        ));
-                    }
-                }
-            }
-            (kind, a, b) => {
-                return Err(unsupported(
-                    "a maximum or mean of one type",
-                    format!("{kind:?} of {a:?} to {b:?}"),
-                ));
-            }
-        };
-        let placed = self.windows(
-            pool_kind,
-            &input,
-            &dims,
-            kind,
-            &w,
-            include_padding,
-            self.borders[output.0],
-        )?;
-        self.placed[output.0] = Some(placed);
-        Ok(())
-    }
-
-    /// The mean over some spatial axes, as a pool whose window is as long as they are.
-    pub(super) fn mean_of_pixels(&mut self, input: Placed, axes: &[usize], output: ValueId) -> Result<()> {
-        let view = pixels(&input);
-        let skipped = 4 - input.dims.len();
-        let mut kernel = [1; 2];
-        let mut dims = input.dims.clone();
-        for &axis in axes {
-            kernel[axis - 2 + skipped] = view.dims[axis - 1 + skipped];
-            dims[axis] = 1;
-        }
-        let w = Window {
-            kernel,
-            strides: [1, 1],
-            dilations: [1, 1],
-            before: [0, 0],
-            after: [0, 0],
-        };
-        let kind = self.kind(output)?;
-        let pool_kind = match kind {
-            Kind::U8(_) => PoolKind::MeanU8,
-            Kind::F32 | Kind::Plain(_) => PoolKind::MeanF32,
-        };
-        let placed = self.windows(pool_kind, &input, &dims, kind, &w, 0, [0; 4])?;
-        let dims = self.shape(output)?;
-        let placed = placed
-            .reshape(&dims)
-            .ok_or_else(|| unsupported(format!("{dims:?}"), format!("{:?}", placed.dims)))?;
-        self.placed[output.0] = Some(placed);
-        Ok(())
-    }
-
-    /// A pool to a place of its own.
-    #[allow(clippy::too_many_arguments, reason = "each is one property of the step")]
-    fn windows(
-        &mut self,
-        kind: PoolKind,
-        input: &Placed,
-        dims: &[usize],
-        output: Kind,
-        w: &Window,
-        include_padding: u32,
-        border: Border,
-    ) -> Result<Placed> {
-        let affine = |kind: Kind| match kind {
-            Kind::U8(affine) => affine,
-            Kind::F32 | Kind::Plain(_) => Affine::default(),
-        };
-        let view = pixels(input);
-        let placed = self.channels_last(output, dims, border);
-        let output_view = pixels(&placed);
-        let pair =
-            |numbers: [usize; 2]| -> Result<[u32; 2]> { Ok([number(numbers[0])?, number(numbers[1])?]) };
-        let step = Pool {
-            kind,
-            extent: extent(&output_view)?,
-            channels: number(view.dims[3])?,
-            input_rows: number(view.dims[1])?,
-            input_columns: number(view.dims[2])?,
-            input: input.span()?,
-            input_grid: grid(&view)?,
-            kernel: pair(w.kernel)?,
-            strides: pair(w.strides)?,
-            dilations: pair(w.dilations)?,
-            before: pair(w.before)?,
-            after: pair(w.after)?,
-            include_padding,
-            input_affine: affine(input.kind),
-            output_affine: affine(output),
-            output: placed.span()?,
-            output_grid: grid(&output_view)?,
-            halo: halo(&placed)?,
-        };
-        self.step(step);
-        Ok(placed)
     }
 }

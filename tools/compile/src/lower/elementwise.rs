@@ -1,16 +1,13 @@
 //! Functions of one or two elements, and changes of type.
 
-use limbic_engine::step::{
-    self, Affine, BinaryU8, Cast, Dequantize, Function, Load, Pair, Quantize, Step, Table,
-};
+use limbic_engine::step::{self, Affine, BinaryU8, Dequantize, Function, Load, Pair, Quantize, Step, Table};
 use limbic_graph::interpret::{Call, evaluate};
-use limbic_graph::op::{Binary, Unary, Variadic};
-use limbic_graph::{Dtype, Node, Op, Quantization, Result, Storage, Tensor, TensorType, ValueId};
+use limbic_graph::op::{Binary, Unary};
+use limbic_graph::{Dtype, Node, Op, Quantization, Result, Rounding, Storage, Tensor, TensorType, ValueId};
 
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
 use crate::strides::{broadcast, loops};
-use crate::write::port_dtype;
 
 /// The kernel's function with its parameters.
 pub(super) fn function(unary: Unary) -> Result<(Function, f32, f32)> {
@@ -32,15 +29,38 @@ pub(super) fn function(unary: Unary) -> Result<(Function, f32, f32)> {
         Unary::Neg => (Function::Neg, 0.0, 0.0),
         Unary::Abs => (Function::Abs, 0.0, 0.0),
         Unary::Reciprocal => (Function::Reciprocal, 0.0, 0.0),
+        Unary::Sign => (Function::Sign, 0.0, 0.0),
+        Unary::Rsqrt => (Function::Rsqrt, 0.0, 0.0),
+        Unary::Ceil => (Function::Ceil, 0.0, 0.0),
+        Unary::Floor => (Function::Floor, 0.0, 0.0),
+        Unary::Round => (Function::Round, 0.0, 0.0),
+        Unary::Sin => (Function::Sin, 0.0, 0.0),
+        Unary::Cos => (Function::Cos, 0.0, 0.0),
+        Unary::Tan => (Function::Tan, 0.0, 0.0),
+        Unary::Asin => (Function::Asin, 0.0, 0.0),
+        Unary::Acos => (Function::Acos, 0.0, 0.0),
+        Unary::Atan => (Function::Atan, 0.0, 0.0),
+        Unary::Sinh => (Function::Sinh, 0.0, 0.0),
+        Unary::Cosh => (Function::Cosh, 0.0, 0.0),
+        Unary::Asinh => (Function::Asinh, 0.0, 0.0),
+        Unary::Acosh => (Function::Acosh, 0.0, 0.0),
+        Unary::Atanh => (Function::Atanh, 0.0, 0.0),
+        Unary::Elu { alpha } => (Function::Elu, alpha, 0.0),
+        Unary::Celu { alpha } => (Function::Celu, alpha, 0.0),
+        Unary::Selu { alpha, gamma } => (Function::Selu, alpha, gamma),
+        Unary::Mish => (Function::Mish, 0.0, 0.0),
+        Unary::Softplus => (Function::Softplus, 0.0, 0.0),
+        Unary::Softsign => (Function::Softsign, 0.0, 0.0),
+        Unary::ThresholdedRelu { alpha } => (Function::ThresholdedRelu, alpha, 0.0),
+        Unary::Shrink { bias, lambd } => (Function::Shrink, bias, lambd),
         other => return Err(unsupported("a function with a kernel", format!("{other:?}"))),
     })
 }
 
 impl Lowering<'_> {
-    /// A constant, put into the arena by a step.
-    pub(super) fn load(&mut self, tensor: &Tensor) -> Result<Placed> {
-        let kind = Kind::of(&tensor.tensor_type())?;
-        let bytes: Vec<u8> = match tensor.storage() {
+    /// The elements of a constant as they are kept.
+    pub(super) fn bytes(tensor: &Tensor, kind: Kind) -> Result<Vec<u8>> {
+        Ok(match tensor.storage() {
             Storage::F32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Storage::I8(e) if matches!(kind, Kind::U8(_)) => {
                 e.iter().map(|x| x.cast_unsigned() ^ 0x80).collect()
@@ -50,8 +70,17 @@ impl Lowering<'_> {
             Storage::I32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Storage::I64(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Storage::Bool(e) => e.iter().map(|&x| u8::from(x)).collect(),
+            Storage::I16(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Storage::U16(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Storage::U32(e) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
             other => return Err(unsupported("a constant of a type with a kernel", other.dtype())),
-        };
+        })
+    }
+
+    /// A constant, put into the arena by a step.
+    pub(super) fn load(&mut self, tensor: &Tensor) -> Result<Placed> {
+        let kind = Kind::of(&tensor.tensor_type())?;
+        let bytes = Self::bytes(tensor, kind)?;
         let placed = self.row_major(kind, tensor.shape());
         let input = self.pack.add(bytes)?;
         let output = Self::exact(&placed)?;
@@ -76,8 +105,18 @@ impl Lowering<'_> {
         if self.postpone(node)? {
             return Ok(());
         }
-        let input = self.operand(node, 0)?;
         let output = self.output_id(node)?;
+        match node.op {
+            Op::Unary(unary) if self.plain(output).is_some() => return self.unary_plain(node, unary),
+            Op::Clip => {
+                let known = |id: &ValueId| self.graph.constant(*id).is_some();
+                if self.plain(output).is_some() || !node.inputs.iter().skip(1).flatten().all(known) {
+                    return self.clip_by_parts(node);
+                }
+            }
+            _ => {}
+        }
+        let input = self.operand(node, 0)?;
         match (input.kind, self.kind(output)?) {
             (Kind::F32, Kind::F32) => {
                 let (function, alpha, beta) = match &node.op {
@@ -173,33 +212,6 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// To `f32`, or to the type that the elements have.
-    pub(super) fn cast(&mut self, node: &Node) -> Result<()> {
-        let (id, output) = (self.input_id(node, 0)?, self.output_id(node)?);
-        let (from, to) = (self.graph.value(id).ty.dtype, self.graph.value(output).ty.dtype);
-        let input = self.operand(node, 0)?;
-        if from == to {
-            self.placed[output.0] = Some(input);
-            return Ok(());
-        }
-        if to != Dtype::F32 || matches!(input.kind, Kind::U8(_)) {
-            return Err(unsupported("a conversion to f32", format!("{from} to {to}")));
-        }
-        let from = port_dtype(from).ok_or_else(|| unsupported("i8, u8, i32, i64 or bool", from))?;
-        let placed = self.place_like(output, &input)?;
-        self.map(&input, &placed, |dims, input, output| {
-            Cast {
-                from,
-                dims,
-                input,
-                output,
-            }
-            .into()
-        })?;
-        self.placed[output.0] = Some(placed);
-        Ok(())
-    }
-
     /// Writes elements to another place of equal extents, in its type.
     pub(super) fn convert(&mut self, from: &Placed, to: &Placed) -> Result<()> {
         match (from.kind, to.kind) {
@@ -287,6 +299,9 @@ impl Lowering<'_> {
     }
 
     pub(super) fn binary(&mut self, node: &Node, function: Binary) -> Result<()> {
+        if let Some(dtype) = self.plain_input(node, 0) {
+            return self.binary_integers(node, function, dtype);
+        }
         let pair = match function {
             Binary::Add => Pair::Add,
             Binary::Sub => Pair::Sub,
@@ -295,10 +310,20 @@ impl Lowering<'_> {
             Binary::Min => Pair::Min,
             Binary::Max => Pair::Max,
             Binary::PRelu => Pair::PRelu,
-            Binary::Pow => return self.power(node),
+            Binary::Pow => Pair::Pow,
+            Binary::Mod { fmod: true } => Pair::Remainder,
+            Binary::Mod { fmod: false } => Pair::Modulo,
+            Binary::FloorDiv => Pair::FloorDiv,
+            Binary::SquaredDifference => Pair::SquaredDifference,
             other => return Err(unsupported("a function with a kernel", format!("{other:?}"))),
         };
-        let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        if function == Binary::Pow && self.power(node)? {
+            return Ok(());
+        }
+        let (a, mut b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        if function == Binary::Pow && self.plain_input(node, 1).is_some() {
+            b = self.any_real(node, 1)?;
+        }
         let output = self.output_id(node)?;
         let like = if a.count() >= b.count() { &a } else { &b };
         let kind = self.kind(output)?;
@@ -312,26 +337,35 @@ impl Lowering<'_> {
                 format!("{:?} and {:?} to {kind:?}", a.kind, b.kind),
             ));
         }
+        if self.graph.rounding == Rounding::Gemmlowp
+            && self.binary_fixed(function, [&a, &b], output, &like.clone())?
+        {
+            return Ok(());
+        }
         let placed = self.place_like(output, like)?;
         self.pair(pair, [&a, &b], &placed)?;
         self.placed[output.0] = Some(placed);
         Ok(())
     }
 
-    /// A square, a square root or the number itself.
-    fn power(&mut self, node: &Node) -> Result<()> {
-        let exponent = self.constant(node, 1)?.map(Tensor::to_f32).unwrap_or_default();
+    /// A square, a square root or the number itself; `false` for another power, of which nothing has been made.
+    fn power(&mut self, node: &Node) -> Result<bool> {
+        let exponent = self.constant(node, 1).ok().flatten();
+        let exponent = exponent.map(Tensor::to_f32).unwrap_or_default();
         let first = exponent.first().copied().unwrap_or_default();
         let output = self.output_id(node)?;
         let base = self.operand(node, 0)?;
         let real = base.kind == Kind::F32 && self.kind(output)? == Kind::F32;
         if !real || exponent.iter().any(|&e| e != first) || base.dims != self.shape(output)? {
-            return Err(unsupported("f32 with one exponent", format!("{exponent:?}")));
+            return Ok(false);
+        }
+        if ![2.0, 1.0, 0.5].contains(&first) {
+            return Ok(false);
         }
         let placed = self.place_like(output, &base)?;
         if first == 2.0 {
             self.pair(Pair::Mul, [&base, &base], &placed)?;
-        } else if first == 0.5 || first == 1.0 {
+        } else {
             let function = if first == 1.0 {
                 Function::Identity
             } else {
@@ -348,51 +382,9 @@ impl Lowering<'_> {
                 }
                 .into()
             })?;
-        } else {
-            return Err(unsupported("an exponent of 2, 1 or 1/2", first));
         }
         self.placed[output.0] = Some(placed);
-        Ok(())
-    }
-
-    /// The sum or the like of any number of tensors of `f32`, pair by pair.
-    pub(super) fn variadic(&mut self, node: &Node, function: Variadic) -> Result<()> {
-        let pair = match function {
-            Variadic::Max => Pair::Max,
-            Variadic::Min => Pair::Min,
-            Variadic::Sum => Pair::Add,
-            Variadic::Mean => return Err(unsupported("a function with a kernel", format!("{function:?}"))),
-        };
-        let output = self.output_id(node)?;
-        let dims = self.shape(output)?;
-        let mut found = self.operand(node, 0)?;
-        let kind = self.kind(output)?;
-        for n in 1..node.inputs.len() {
-            let next = self.operand(node, n)?;
-            if [found.kind, next.kind, kind]
-                .iter()
-                .any(|&kind| kind != Kind::F32)
-            {
-                return Err(unsupported(
-                    "operands and output all f32",
-                    format!("{:?} and {:?} to {kind:?}", found.kind, next.kind),
-                ));
-            }
-            let like = if found.count() >= next.count() {
-                &found
-            } else {
-                &next
-            };
-            let placed = if n + 1 == node.inputs.len() {
-                self.place_like(output, like)?
-            } else {
-                self.row_major(Kind::F32, &dims)
-            };
-            self.pair(pair, [&found, &next], &placed)?;
-            found = placed;
-        }
-        self.placed[output.0] = Some(found);
-        Ok(())
+        Ok(true)
     }
 
     /// A function of two tensors that broadcast to a place.

@@ -1,21 +1,31 @@
 //! From nodes to steps.
 
+mod arrange;
+mod axis;
+mod compose;
+mod computed;
 mod convolution;
 mod elementwise;
+mod fixed;
+mod known;
 mod movement;
 mod numbers;
+mod pool;
 mod product;
 mod recurrent;
 mod reduction;
+mod resample;
 mod rows;
 mod tail;
+mod transposed;
+mod typed;
 
 use std::collections::{BTreeMap, HashMap};
 
 use limbic_engine::Span;
 use limbic_engine::step::{Copy, Fill, Function, Step};
 use limbic_graph::op::Padding;
-use limbic_graph::{Error, ErrorKind, Graph, Node, NodeId, Op, Result, Rounding, Tensor, ValueId};
+use limbic_graph::{Error, ErrorKind, Graph, Node, NodeId, Op, Result, Tensor, ValueId};
 
 use crate::pack::Pack;
 use crate::place::{Border, Kind, Placed};
@@ -116,14 +126,6 @@ pub(crate) struct Lowering<'g> {
 
 impl<'g> Lowering<'g> {
     fn new(graph: &'g Graph, pack: &'g mut Pack) -> Result<Self> {
-        if graph.rounding != Rounding::TiesToEven {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("graph {}", graph.name),
-                "rounding to nearest, ties to even",
-                format!("{:?}", graph.rounding),
-            ));
-        }
         let mut borders = vec![[0; 4]; graph.values.len()];
         for node in &graph.nodes {
             let (Op::Conv(c), Some(Some(input))) = (&node.op, node.inputs.first()) else {
@@ -152,6 +154,17 @@ impl<'g> Lowering<'g> {
     fn lower_node(&mut self, n: usize) -> Result<()> {
         let node = &self.graph.nodes[n];
         self.name.clone_from(&node.name);
+        if self.place_empty(n)? || self.place_known(n)? {
+            return Ok(());
+        }
+        let node = &self.graph.nodes[n];
+        let empty = |id: &ValueId| {
+            self.graph.constant(*id).is_none() && self.shape(*id).is_ok_and(|shape| shape.contains(&0))
+        };
+        let joined = matches!(node.op, Op::Concat { .. } | Op::Pad { .. });
+        if !joined && node.inputs.iter().flatten().any(empty) {
+            return Err(unsupported("inputs with elements", "an empty one"));
+        }
         match &node.op {
             Op::Conv(c) => self.convolution(node, c),
             Op::Gemm {
@@ -167,7 +180,6 @@ impl<'g> Lowering<'g> {
             Op::Requantize => self.requantize(node),
             Op::Cast { .. } => self.cast(node),
             Op::Binary(function) => self.binary(node, *function),
-            Op::Variadic(function) => self.variadic(node, *function),
             Op::Identity => self.identity(node),
             Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze | Op::Unsqueeze => self.reshape(node),
             Op::Transpose { permutation } => self.transpose(node, permutation),
@@ -179,6 +191,40 @@ impl<'g> Lowering<'g> {
             Op::Softmax { axis } => self.softmax(node, *axis),
             Op::LayerNormalization { axis, epsilon } => self.normalize(node, *axis, *epsilon, true),
             Op::RmsNormalization { axis, epsilon } => self.normalize(node, *axis, *epsilon, false),
+            Op::ConvTranspose(c) => self.convolution_transposed(node, c),
+            Op::Variadic(function) => self.variadic(node, *function),
+            Op::Compare(function) => self.compare(node, *function),
+            Op::Logic(function) => self.logic(node, *function),
+            Op::Where => self.choose(node),
+            Op::LogSoftmax { axis } => self.log_softmax(node, *axis),
+            Op::LpNormalization { axis, p } => self.lp_normalize(node, *axis, *p),
+            Op::ArgExtreme {
+                max,
+                axis,
+                select_last,
+                ..
+            } => self.arg_extreme(node, *max, *axis, *select_last),
+            Op::Cumulative {
+                product,
+                exclusive,
+                reverse,
+            } => self.cumulative(node, [*product, *exclusive, *reverse]),
+            Op::Expand => self.expand(node),
+            Op::Tile => self.tile(node),
+            Op::Split { axis } => self.split(node, *axis),
+            Op::Pad { mode } => self.pad(node, *mode),
+            Op::Trilu { upper } => self.triangle(node, *upper),
+            Op::DepthToSpace { block, crd } => self.depth_to_space(node, *block, *crd),
+            Op::SpaceToDepth { block, crd } => self.space_to_depth(node, *block, *crd),
+            Op::Resize(r) => self.resize(node, r),
+            Op::BatchNormalization { epsilon } => self.batch_normalize(node, *epsilon),
+            Op::Quantize(q) => self.quantize_linear(node, q.axis, q.block),
+            Op::Dequantize(q) => self.dequantize_linear(node, q.axis, q.block),
+            Op::BitCast { .. } => self.bit_cast(node),
+            Op::MatMulInteger => self.matmul_integer(node),
+            Op::QLinearMatMul => self.matmul_quantized(node),
+            Op::ConvInteger(c) => self.convolution_integer(node, c),
+            Op::DynamicQuantize => self.dynamic_quantize(node),
             _ => Err(unsupported("an operation with a kernel", "none")),
         }
     }
@@ -308,6 +354,9 @@ impl<'g> Lowering<'g> {
 
     /// Copies elements between places of equal extents, bytes combined with `flip` by exclusive or.
     fn copy(&mut self, from: &Placed, to: &Placed, flip: u32) -> Result<()> {
+        if from.count() == 0 {
+            return Ok(());
+        }
         let found = loops(&from.dims, [&from.strides, &to.strides])?;
         self.step(Copy {
             size: number(from.kind.size())?,

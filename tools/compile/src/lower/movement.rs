@@ -2,7 +2,7 @@
 
 use limbic_engine::step::{self, AXES};
 use limbic_graph::op::GatherMode;
-use limbic_graph::{Dtype, Node, Result, Storage};
+use limbic_graph::{Dtype, Node, Result};
 
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
@@ -62,6 +62,9 @@ impl Lowering<'_> {
         let mut at = 0;
         for n in 0..node.inputs.len() {
             let input = self.operand(node, n)?;
+            if input.count() == 0 {
+                continue;
+            }
             let part = Placed {
                 start: placed.start + at * placed.strides[axis],
                 dims: input.dims.clone(),
@@ -86,11 +89,8 @@ impl Lowering<'_> {
         let starts = numbers(1)?.ok_or_else(|| unsupported("constant starts", "none"))?;
         let axes = numbers(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = numbers(4)?.unwrap_or_else(|| vec![1; starts.len()]);
-        if dims.len() > AXES || dims.contains(&0) {
-            return Err(unsupported(
-                format!("at most {AXES} axes, none empty"),
-                format!("{dims:?}"),
-            ));
+        if dims.len() > AXES {
+            return Err(unsupported(format!("at most {AXES} axes"), format!("{dims:?}")));
         }
         let mut reversed = 0;
         let mut view = Placed {
@@ -122,8 +122,8 @@ impl Lowering<'_> {
     }
 
     /// Slices of a computed tensor at constant places that lie at equal distances along each axis of the indices:
-    /// only another view.
-    fn picked(&mut self, node: &Node, axis: i64) -> Result<()> {
+    /// only another view. `false` for other places, for which nothing has been made.
+    fn picked(&mut self, node: &Node, axis: i64) -> Result<bool> {
         let input = self.moved(node)?;
         let output = self.output_id(node)?;
         let axis = axis_of(axis, input.dims.len())?;
@@ -137,23 +137,25 @@ impl Lowering<'_> {
             .map(|place| axis_of(place, length))
             .collect::<Result<Vec<usize>>>()?;
         let shape = indices.shape();
-        let distant = || unsupported("indices at equal distances", format!("{shape:?} of them"));
-        let first = *places.first().ok_or_else(distant)?;
+        let Some(&first) = places.first() else {
+            return Ok(false);
+        };
         let along = row_major(shape);
         let mut steps = Vec::with_capacity(shape.len());
         for (&count, &apart) in shape.iter().zip(&along) {
             let step = if count > 1 {
-                places[apart].checked_sub(first).ok_or_else(distant)?
+                places[apart].checked_sub(first)
             } else {
-                0
+                Some(0)
             };
+            let Some(step) = step else { return Ok(false) };
             steps.push(step);
         }
         for (n, &place) in places.iter().enumerate() {
             let axes = shape.iter().zip(&along).zip(&steps);
             let expected: usize = axes.map(|((count, apart), step)| n / apart % count * step).sum();
             if place != first + expected {
-                return Err(distant());
+                return Ok(false);
             }
         }
         let stride = input.strides[axis];
@@ -164,7 +166,7 @@ impl Lowering<'_> {
         view.strides
             .splice(axis..=axis, steps.into_iter().map(|step| step * stride));
         self.placed[output.0] = Some(view);
-        Ok(())
+        Ok(true)
     }
 
     /// A copy with some axes the other way round, counted from the end of a step's axes.
@@ -190,22 +192,20 @@ impl Lowering<'_> {
     }
 
     pub(super) fn gather(&mut self, node: &Node, mode: GatherMode) -> Result<()> {
-        let GatherMode::Slices { axis } = mode else {
-            return Err(unsupported("whole slices", format!("{mode:?}")));
-        };
-        let table = self.input_id(node, 0)?;
-        if self.graph.constant(table).is_none() {
-            return self.picked(node, axis);
+        let table = self.constant(node, 0).ok().flatten();
+        let places = self.constant(node, 1).ok().flatten();
+        if let (GatherMode::Slices { axis }, None, Some(_)) = (mode, table, places)
+            && self.picked(node, axis)?
+        {
+            return Ok(());
         }
-        let table = self
-            .constant(node, 0)?
-            .ok_or_else(|| unsupported("a constant table", "none"))?;
-        let Storage::F32(elements) = table.storage() else {
-            return Err(unsupported("a table of f32", table.dtype()));
+        let (GatherMode::Slices { axis }, Some(table)) = (mode, table) else {
+            return self.gather_any(node, mode);
         };
         if axis_of(axis, table.rank())? != 0 || table.is_empty() {
-            return Err(unsupported("rows of a table", format!("axis {axis}")));
+            return self.gather_any(node, mode);
         }
+        let kind = Kind::of(&table.tensor_type())?;
         let id = self.input_id(node, 1)?;
         let index = self.graph.value(id).ty.dtype;
         if !matches!(index, Dtype::I32 | Dtype::I64) {
@@ -215,23 +215,23 @@ impl Lowering<'_> {
         let indices = self.contiguous(indices)?;
         let output = self.output_id(node)?;
         let dims = self.shape(output)?;
-        let placed = self.row_major(Kind::F32, &dims);
+        let placed = self.row_major(kind, &dims);
         let rows = table.shape()[0];
-        let blob = self
-            .pack
-            .add(elements.iter().flat_map(|x| x.to_le_bytes()).collect())?;
+        let blob = self.pack.add(Self::bytes(table, kind)?)?;
         if indices.start != 0 {
             return Err(unsupported("indices at the front of their buffer", indices.start));
         }
         let step = step::Gather {
             rows: number(rows)?,
-            row_bytes: number(table.len() / rows * 4)?,
+            row_bytes: number(table.len() / rows * kind.size())?,
             table: blob,
             indices: Self::exact(&indices)?,
             index_size: number(indices.kind.size())?,
             output: Self::exact(&placed)?,
         };
         self.step(step);
+        let wanted = self.kind(output)?;
+        let placed = self.as_kind(placed, wanted)?;
         self.placed[output.0] = Some(placed);
         Ok(())
     }

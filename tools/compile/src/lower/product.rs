@@ -1,6 +1,6 @@
 //! Products with packed matrices: what convolutions, dense layers and matrix products share.
 
-use limbic_engine::step::{Arithmetic, Conv, Pack, Taps};
+use limbic_engine::step::{Arithmetic, Conv, Taps};
 use limbic_engine::{Blob, Halo, Span};
 use limbic_graph::{Dtype, Node, Op, Result, Tensor, ValueId};
 
@@ -127,7 +127,12 @@ impl Lowering<'_> {
                 )
             }
             Source::Packed(span, image) => {
-                let groups = product.kernel[2];
+                let [_, columns, channels] = product.kernel;
+                let groups = if product.whole {
+                    columns * channels
+                } else {
+                    channels
+                };
                 (NONE, groups, (NONE, NONE), span, image, Arithmetic::F32)
             }
         };
@@ -191,16 +196,39 @@ impl Lowering<'_> {
         let (a, b) = (self.input_id(node, 0)?, self.input_id(node, 1)?);
         let (a_dims, b_dims) = (self.shape(a)?, self.shape(b)?);
         if a_dims.len() < 2 || b_dims.len() < 2 {
-            return Err(unsupported("matrices", format!("{a_dims:?} and {b_dims:?}")));
+            return self.matmul_by_parts(node);
         }
         if let (Some(weights), 2) = (self.graph.constant(b), b_dims.len()) {
             let weights = weights.clone();
             return self.dense(node, &weights, None, 1);
         }
+        let images = |dims: &[usize]| dims[..dims.len() - 2].to_vec();
+        if images(&a_dims).iter().product::<usize>() != images(&b_dims).iter().product::<usize>()
+            || images(&self.shape(self.output_id(node)?)?)
+                .iter()
+                .product::<usize>()
+                != images(&a_dims).iter().product::<usize>()
+        {
+            return self.matmul_by_parts(node);
+        }
         self.matrices(node)
     }
 
     pub(super) fn gemm(&mut self, node: &Node, factors: [f32; 2], transposed: [bool; 2]) -> Result<()> {
+        let known = |n: usize| match node.inputs.get(n).copied().flatten() {
+            Some(id) => self.graph.constant(id).is_some(),
+            None => true,
+        };
+        let (x, y) = (self.input_id(node, 0)?, self.output_id(node)?);
+        let real = self.kind(x)? == Kind::F32 && self.kind(y)? == Kind::F32;
+        let bias = node.inputs.get(2).copied().flatten();
+        let rows = bias
+            .map(|id| self.shape(id))
+            .transpose()?
+            .is_some_and(|shape| shape.len() == 2 && shape[0] != 1);
+        if real && (!known(1) || !known(2) || transposed[0] || rows) {
+            return self.gemm_computed(node, factors, transposed);
+        }
         let weights = self
             .constant(node, 1)?
             .ok_or_else(|| unsupported("a constant matrix", "none"))?;
@@ -242,34 +270,55 @@ impl Lowering<'_> {
             }
             None => bias,
         };
-        let numbers = Numbers::new(input.kind, self.kind(value)?, weights, bias, outputs)?;
         let depth = weights.shape()[1 - outputs];
-        let count = weights.shape()[outputs];
+        if self.is_fixed(input.kind, value)? {
+            let kind = input.kind;
+            let input = self.rows(input, depth)?;
+            let sums = self.row_major(Kind::F32, &self.shape(value)?);
+            let tail = Tail::unlimited(value, Kind::F32, View::Matrix);
+            let factors = self.factors(kind, weights, value, false)?;
+            let make = |lowering: &mut Self, numbers: &Numbers, placed: &Placed| {
+                lowering.dense_to(&input, depth, numbers, &tail, placed)
+            };
+            let sums = self.fixed_sums(kind, weights, outputs, sums, make)?;
+            return self.rescale(&sums, value, &factors, bias);
+        }
+        let kind = self.kind(value)?;
+        let numbers = Numbers::new(input.kind, kind, weights, bias, outputs)?;
         let input = self.rows(input, depth)?;
-        let tail = self.follow(value, numbers.view(self.kind(value)?, View::Matrix))?;
-        let dims = self.shape(tail.value)?;
-        let kind = self.kind(tail.value)?;
-        let placed = self.row_major(kind, &dims);
-        let output_view = matrix(&placed)?;
-        let pixel = input.strides[2];
+        let tail = self.follow(value, numbers.view(kind, View::Matrix))?;
+        let placed = self.row_major(self.kind(tail.value)?, &self.shape(tail.value)?);
+        self.dense_to(&input, depth, &numbers, &tail, &placed)?;
+        self.placed[tail.value.0] = Some(placed);
+        Ok(())
+    }
+
+    /// The step of a product of rows with constant weights.
+    fn dense_to(
+        &mut self,
+        input: &Placed,
+        depth: usize,
+        numbers: &Numbers,
+        tail: &Tail,
+        placed: &Placed,
+    ) -> Result<()> {
+        let output_view = matrix(placed)?;
         let product = Product {
-            input_steps: [input.strides[0], 0, pixel],
-            input,
+            input_steps: [input.strides[0], 0, input.strides[2]],
+            input: input.clone(),
             kernel: [1, 1, depth],
             taps: one_tap,
             pixel: depth,
             whole: true,
             first_output: 0,
-            outputs: count,
-            source: Source::Constant(&numbers),
+            outputs: output_view.dims[3],
+            source: Source::Constant(numbers),
             row_scales: 0,
-            output: &placed,
+            output: placed,
             output_view,
             halo: Halo::default(),
         };
-        self.product(&tail, product)?;
-        self.placed[tail.value.0] = Some(placed);
-        Ok(())
+        self.product(tail, product)
     }
 
     /// Rows of a matrix as `[images, 1, rows, depth]`, their elements next to each other and readable in fours.
@@ -324,47 +373,36 @@ impl Lowering<'_> {
                 format!("{:?} and {:?}", a.kind, b.kind),
             ));
         }
-        let [outer_a, outer_b] = [&a, &b].map(|m| m.dims[..m.dims.len() - 2].to_vec());
-        let images: usize = outer_a.iter().product();
-        if images != outer_b.iter().product::<usize>()
-            || images != self.shape(value)?[..].iter().rev().skip(2).product::<usize>()
-        {
-            return Err(unsupported(
-                "as many matrices on both sides",
-                format!("{:?} and {:?}", a.dims, b.dims),
-            ));
-        }
-        let depth = a.dims[a.dims.len() - 1];
-        let columns = b.dims[b.dims.len() - 1];
-        let flat = [images, depth, columns];
-        let b = match b.reshape(&flat) {
-            Some(view) => view,
-            None => {
-                let copied = self.contiguous(b)?;
-                copied
-                    .reshape(&flat)
-                    .ok_or_else(|| unsupported("matrices", "none"))?
-            }
-        };
-        let each = depth * columns.div_ceil(16) * 64;
-        let packed = self.row_major(Kind::Plain(1), &[images * each]);
-        let packed = Self::exact(&packed)?;
-        let mut strides = [0; 6];
-        for (to, from) in strides.iter_mut().zip(&b.strides) {
-            *to = number(*from)?;
-        }
-        self.step(Pack {
-            images: number(images)?,
-            depth: number(depth)?,
-            columns: number(columns)?,
-            input: b.strided(strides)?,
-            output: packed,
-        });
-        let input = self.rows(a, depth)?;
         let tail = self.follow(value, Some(View::Matrix))?;
         let dims = self.shape(tail.value)?;
         let placed = self.row_major(Kind::F32, &dims);
-        let output_view = matrix(&placed)?;
+        self.matrices_to(a, b, &tail, &placed)?;
+        self.placed[tail.value.0] = Some(placed);
+        Ok(())
+    }
+
+    /// The product of as many matrices on both sides, in a place of its own.
+    pub(super) fn matrix_product(&mut self, a: Placed, b: Placed) -> Result<Placed> {
+        let (&[.., rows, _], &[.., columns]) = (&a.dims[..], &b.dims[..]) else {
+            return Err(unsupported("matrices", format!("{:?} and {:?}", a.dims, b.dims)));
+        };
+        let mut dims = a.dims[..a.dims.len() - 2].to_vec();
+        dims.extend([rows, columns]);
+        let placed = self.row_major(Kind::F32, &dims);
+        let value = limbic_graph::ValueId(0);
+        let tail = Tail::unlimited(value, Kind::F32, View::Matrix);
+        self.matrices_to(a, b, &tail, &placed)?;
+        Ok(placed)
+    }
+
+    fn matrices_to(&mut self, a: Placed, b: Placed, tail: &Tail, placed: &Placed) -> Result<()> {
+        let images = a.dims[..a.dims.len() - 2].iter().product::<usize>();
+        let depth = a.dims[a.dims.len() - 1];
+        let columns = b.dims[b.dims.len() - 1];
+        let b = self.reshaped(b, &[images, depth, columns])?;
+        let (packed, each) = self.packed(&b)?;
+        let input = self.rows(a, depth)?;
+        let output_view = matrix(placed)?;
         let product = Product {
             input_steps: [input.strides[0], 0, input.strides[2]],
             input,
@@ -376,13 +414,11 @@ impl Lowering<'_> {
             outputs: columns,
             source: Source::Packed(packed, each),
             row_scales: 0,
-            output: &placed,
+            output: placed,
             output_view,
             halo: Halo::default(),
         };
-        self.product(&tail, product)?;
-        self.placed[tail.value.0] = Some(placed);
-        Ok(())
+        self.product(tail, product)
     }
 }
 

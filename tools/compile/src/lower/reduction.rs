@@ -2,8 +2,9 @@
 
 use limbic_engine::step::{Normalize, Reduce, Reduction, Softmax};
 use limbic_graph::op;
-use limbic_graph::{Node, Op, Result};
+use limbic_graph::{Dtype, Node, Op, Result, ValueId};
 
+use super::compose::reduction;
 use super::movement::axis_of;
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
@@ -11,8 +12,8 @@ use crate::strides::{loops, number};
 
 impl Lowering<'_> {
     /// An input as real numbers.
-    fn real(&mut self, node: &Node) -> Result<Placed> {
-        let input = self.operand(node, 0)?;
+    pub(super) fn real(&mut self, node: &Node, n: usize) -> Result<Placed> {
+        let input = self.operand(node, n)?;
         match input.kind {
             Kind::F32 => Ok(input),
             Kind::U8(_) => self.dequantized(&input),
@@ -24,14 +25,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn reduce(&mut self, node: &Node, function: op::Reduce) -> Result<()> {
-        let function = match function {
-            op::Reduce::Sum => Reduction::Sum,
-            op::Reduce::Mean => Reduction::Mean,
-            op::Reduce::Max => Reduction::Max,
-            op::Reduce::Min => Reduction::Min,
-            op::Reduce::L2 => Reduction::L2,
-            other => return Err(unsupported("a reduction with a kernel", format!("{other:?}"))),
-        };
+        let function = reduction(function);
         let operand = self.operand(node, 0)?;
         let output = self.output_id(node)?;
         let rank = operand.dims.len();
@@ -44,7 +38,7 @@ impl Lowering<'_> {
                 },
                 _,
             ) => {
-                return Err(unsupported("axes", "none"));
+                return self.identity(node);
             }
             _ => (0..rank as i64).collect(),
         };
@@ -52,7 +46,12 @@ impl Lowering<'_> {
             .into_iter()
             .map(|axis| axis_of(axis, rank))
             .collect::<Result<Vec<usize>>>()?;
-        let spatial = matches!(rank, 3 | 4) && axes.iter().all(|&axis| axis > 1) && operand.strides[1] == 1;
+        let mut operand = operand;
+        let mut spatial = matches!(rank, 3 | 4) && axes.iter().all(|&axis| axis > 1);
+        if spatial && function == Reduction::Mean && self.is_fixed(operand.kind, output)? {
+            operand = self.spatial(operand, [0; 4])?;
+        }
+        spatial = spatial && operand.strides[1] == 1;
         let same = matches!(
             (operand.kind, self.kind(output)?),
             (Kind::F32, Kind::F32) | (Kind::U8(_), Kind::U8(_))
@@ -60,7 +59,16 @@ impl Lowering<'_> {
         if function == Reduction::Mean && spatial && same {
             return self.mean_of_pixels(operand, &axes, output);
         }
-        let input = self.real(node)?;
+        if function == Reduction::Mean
+            && self.is_fixed(operand.kind, output)?
+            && self.graph.value(output).ty.dtype == Dtype::I8
+        {
+            return Err(unsupported(
+                "a fixed-point mean over rows and columns",
+                format!("{axes:?}"),
+            ));
+        }
+        let input = self.real(node, 0)?;
         let (inner, outer): (Vec<usize>, Vec<usize>) = (0..rank).partition(|axis| axes.contains(axis));
         let pick = |axes: &[usize], from: &[usize]| -> Vec<usize> { axes.iter().map(|&a| from[a]).collect() };
         let dims = self.shape(output)?;
@@ -83,7 +91,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn softmax(&mut self, node: &Node, axis: i64) -> Result<()> {
-        let input = self.real(node)?;
+        let input = self.real(node, 0)?;
         let output = self.output_id(node)?;
         let axis = axis_of(axis, input.dims.len())?;
         let placed = self.row_major(Kind::F32, &input.dims);
@@ -108,14 +116,17 @@ impl Lowering<'_> {
     }
 
     pub(super) fn normalize(&mut self, node: &Node, axis: i64, epsilon: f32, centre: bool) -> Result<()> {
-        let input = self.real(node)?;
+        let input = self.real(node, 0)?;
         let output = self.output_id(node)?;
         let rank = input.dims.len();
         let first = axis_of(axis, rank)?;
-        if node.outputs.iter().skip(1).flatten().next().is_some() {
-            return Err(unsupported("no statistics as outputs", "some"));
-        }
         let length: usize = input.dims[first..].iter().product();
+        let known = |id: &ValueId| self.graph.constant(*id).is_some_and(|t| t.len() == length);
+        if node.outputs.iter().skip(1).flatten().next().is_some()
+            || !node.inputs.iter().skip(1).flatten().all(known)
+        {
+            return self.normalize_by_parts(node, axis, epsilon, centre);
+        }
         let mut flat = input.dims[..first].to_vec();
         flat.push(length);
         let input = match input

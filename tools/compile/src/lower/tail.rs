@@ -51,6 +51,16 @@ impl Tail {
         }
     }
 
+    /// A product that is stored as it is.
+    pub fn unlimited(value: ValueId, kind: Kind, view: View) -> Self {
+        Self {
+            value,
+            epilogue: unlimited(kind),
+            residual: None,
+            view,
+        }
+    }
+
     /// A value as `[N,H,W,C]`.
     pub fn view(&self, placed: &Placed) -> Result<Placed> {
         match self.view {

@@ -2,12 +2,14 @@
 
 use super::round;
 use crate::kernels::{floats, floats_mut, for_each_run};
-use crate::plan::Dtype;
-use crate::step::{Affine, Binary, BinaryU8, Cast, Dequantize, Function, Pair, Quantize, Table, Unary};
+use crate::step::{Affine, Binary, BinaryU8, Dequantize, Function, Pair, Quantize, Table, Unary};
 
 /// A function of one element.
 pub(crate) fn apply(function: Function, alpha: f32, beta: f32, x: f32) -> f32 {
     let sigmoid = |x: f32| 1.0 / (1.0 + libm::expf(-x));
+    // Neither overflows for great x nor loses the small ones.
+    let softplus = |x: f32| x.max(0.0) + libm::log1pf(libm::expf(-libm::fabsf(x)));
+    let elu = |x: f32| if x < 0.0 { alpha * libm::expm1f(x) } else { x };
     match function {
         Function::Relu => x.max(0.0),
         Function::Clip => x.max(alpha).min(beta),
@@ -36,6 +38,46 @@ pub(crate) fn apply(function: Function, alpha: f32, beta: f32, x: f32) -> f32 {
         Function::Abs => libm::fabsf(x),
         Function::Reciprocal => 1.0 / x,
         Function::Identity => x,
+        Function::Sign if x == 0.0 || x.is_nan() => x,
+        Function::Sign => libm::copysignf(1.0, x),
+        Function::Rsqrt => 1.0 / libm::sqrtf(x),
+        Function::Ceil => libm::ceilf(x),
+        Function::Floor => libm::floorf(x),
+        Function::Round => libm::rintf(x),
+        Function::Sin => libm::sinf(x),
+        Function::Cos => libm::cosf(x),
+        Function::Tan => libm::tanf(x),
+        Function::Asin => libm::asinf(x),
+        Function::Acos => libm::acosf(x),
+        Function::Atan => libm::atanf(x),
+        Function::Sinh => libm::sinhf(x),
+        Function::Cosh => libm::coshf(x),
+        Function::Asinh => libm::asinhf(x),
+        Function::Acosh => libm::acoshf(x),
+        Function::Atanh => libm::atanhf(x),
+        Function::Elu => elu(x),
+        Function::Celu if x < 0.0 => alpha * libm::expm1f(x / alpha),
+        Function::Celu => x,
+        Function::Selu => beta * elu(x),
+        Function::Mish => x * libm::tanhf(softplus(x)),
+        Function::Softplus => softplus(x),
+        Function::Softsign => x / (1.0 + libm::fabsf(x)),
+        Function::ThresholdedRelu => {
+            if x > alpha {
+                x
+            } else {
+                0.0
+            }
+        }
+        Function::Shrink => {
+            if x < -beta {
+                x + alpha
+            } else if x > beta {
+                x - alpha
+            } else {
+                0.0
+            }
+        }
     }
 }
 
@@ -55,6 +97,18 @@ pub(crate) fn combine(function: Pair, a: f32, b: f32) -> f32 {
                 a
             }
         }
+        Pair::Pow => libm::powf(a, b),
+        Pair::Remainder => libm::fmodf(a, b),
+        Pair::Modulo => {
+            let rest = libm::fmodf(a, b);
+            if rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+                rest + b
+            } else {
+                rest
+            }
+        }
+        Pair::FloorDiv => libm::floorf(a / b),
+        Pair::SquaredDifference => (a - b) * (a - b),
     }
 }
 
@@ -127,31 +181,4 @@ pub(crate) fn table(step: &Table, input: &[u8], table: &[u8], output: &mut [u8])
             output[to + n * to_step] = table[usize::from(input[from + n * from_step])];
         }
     });
-}
-
-pub(crate) fn cast(step: &Cast, input: &[u8], output: &mut [u8]) {
-    let output = floats_mut(output);
-    let [from_step, to_step] = [step.input.strides[5] as usize, step.output.strides[5] as usize];
-    let size = step.from.size();
-    for_each_run(&step.dims, [&step.input, &step.output], |[from, to]| {
-        for n in 0..step.dims[5] as usize {
-            let at = (from + n * from_step) * size;
-            output[to + n * to_step] = element(step.from, &input[at..at + size]);
-        }
-    });
-}
-
-/// The number that the bytes of an element are.
-fn element(from: Dtype, bytes: &[u8]) -> f32 {
-    let mut wide = [0; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    let word = u32::from_le_bytes([wide[0], wide[1], wide[2], wide[3]]);
-    match from {
-        Dtype::F32 => f32::from_bits(word),
-        Dtype::I8 => f32::from(wide[0].cast_signed()),
-        Dtype::U8 => f32::from(wide[0]),
-        Dtype::Bool => f32::from(u8::from(wide[0] != 0)),
-        Dtype::I32 => word.cast_signed() as f32,
-        Dtype::I64 => i64::from_le_bytes(wide) as f32,
-    }
 }

@@ -1,12 +1,15 @@
 //! Plain Rust, for every processor; the reference for the other tiers.
 
+mod axis;
 mod conv;
 mod depthwise;
 mod elementwise;
+mod fixed;
 mod movement;
 mod pool;
 mod reduction;
 mod rows;
+mod typed;
 
 pub(crate) use conv::Operands;
 pub(crate) use depthwise::run as depthwise;
@@ -44,7 +47,37 @@ pub(crate) fn run<'a>(
             elementwise::binary_u8(step, tensors.get(&step.a.span), tensors.get(&step.b.span), output);
         }
         Step::Copy(step) => movement::copy(step, tensors.get(&step.input.span), output),
-        Step::Cast(step) => elementwise::cast(step, tensors.get(&step.input.span), output),
+        Step::Cast(step) => typed::cast(step, tensors.get(&step.input.span), output),
+        Step::Calculate(step) => {
+            typed::calculate(step, tensors.get(&step.a.span), tensors.get(&step.b.span), output);
+        }
+        Step::Compare(step) => {
+            typed::compare(step, tensors.get(&step.a.span), tensors.get(&step.b.span), output);
+        }
+        Step::Select(step) => {
+            let inputs = [&step.condition, &step.a, &step.b].map(|o| tensors.get(&o.span));
+            typed::select(step, inputs, output);
+        }
+        Step::Lookup(step) => {
+            let (input, indices) = (tensors.get(&step.input.span), tensors.get(&step.indices.span));
+            axis::lookup(step, input, indices, output);
+        }
+        Step::Extreme(step) => axis::extreme(step, tensors.get(&step.input.span), output),
+        Step::Cumulate(step) => axis::cumulate(step, tensors.get(&step.input.span), output),
+        Step::Interpolate(step) => {
+            let tables = [constant(&step.places), constant(&step.weights)];
+            axis::interpolate(step, tensors.get(&step.input.span), tables, output);
+        }
+        Step::Rescale(step) => {
+            let tables = [&step.bias, &step.multipliers, &step.shifts].map(constant);
+            fixed::rescale(step, tensors.get(&step.input.span), tables, output);
+        }
+        Step::PairFixed(step) => {
+            let operands = [&step.a, &step.b].map(|o| tensors.get(&o.span));
+            let tables = [constant(&step.a_table), constant(&step.b_table)];
+            fixed::pair(step, operands, tables, output);
+        }
+        Step::MeanFixed(step) => fixed::mean(step, tensors.get(&step.pool.input), output),
         Step::Load(step) => output.copy_from_slice(constant(&step.input)),
         Step::Fill(step) => output.fill(step.value as u8),
         Step::Quantize(step) => elementwise::quantize(step, tensors.get(&step.input.span), output),

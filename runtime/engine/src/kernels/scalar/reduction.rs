@@ -14,31 +14,54 @@ pub(crate) fn reduce(step: &Reduce, input: &[u8], output: &mut [u8]) {
                 strides: step.inner_strides,
                 ..step.input
             };
-            let found = fold(step, &inner, input);
+            let found = match step.function {
+                Reduction::LogSumExp => log_sum_exp(step, &inner, input),
+                function => fold(function, step, &inner, input),
+            };
             output[to + n * to_step] = match step.function {
                 Reduction::Mean => found / count,
                 Reduction::L2 => libm::sqrt(found),
+                Reduction::LogSum => libm::log(found),
                 _ => found,
             } as f32;
         }
     });
 }
 
-fn fold(step: &Reduce, inner: &Strided, input: &[f32]) -> f64 {
-    let mut found = match step.function {
+/// The logarithm of the sum of exponentials, the greatest element taken out before.
+fn log_sum_exp(step: &Reduce, inner: &Strided, input: &[f32]) -> f64 {
+    let greatest = fold(Reduction::Max, step, inner, input);
+    // An infinite maximum is the answer, and would make NaN of the differences.
+    let shift = if greatest.is_finite() { greatest } else { 0.0 };
+    let inner_step = inner.strides[5] as usize;
+    let mut sum = 0.0;
+    for_each_run(&step.inner, [inner], |[at]| {
+        for n in 0..step.inner[5] as usize {
+            sum += libm::exp(f64::from(input[at + n * inner_step]) - shift);
+        }
+    });
+    libm::log(sum) + shift
+}
+
+fn fold(function: Reduction, step: &Reduce, inner: &Strided, input: &[f32]) -> f64 {
+    let mut found = match function {
         Reduction::Max => f64::NEG_INFINITY,
         Reduction::Min => f64::INFINITY,
+        Reduction::Product => 1.0,
         _ => 0.0,
     };
     let inner_step = inner.strides[5] as usize;
     for_each_run(&step.inner, [inner], |[at]| {
         for n in 0..step.inner[5] as usize {
             let x = f64::from(input[at + n * inner_step]);
-            match step.function {
-                Reduction::Sum | Reduction::Mean => found += x,
+            match function {
+                Reduction::Sum | Reduction::Mean | Reduction::LogSum => found += x,
                 Reduction::Max => found = found.max(x),
                 Reduction::Min => found = found.min(x),
-                Reduction::L2 => found += x * x,
+                Reduction::L2 | Reduction::SumSquare => found += x * x,
+                Reduction::Product => found *= x,
+                Reduction::L1 => found += libm::fabs(x),
+                Reduction::LogSumExp => {}
             }
         }
     });
