@@ -163,24 +163,26 @@ fn main() -> Outcome<()> {
     let arena = &mut arena_memory[arena_range];
 
     let inputs = random(&graph, 77)?;
-    let give = |arena: &mut [u8]| -> Outcome<()> {
-        let mut given = inputs.iter();
-        for n in 0..plan.ports() {
-            let port = plan.port(n)?;
-            if port.role() != Role::Input {
-                continue;
-            }
-            let bytes: Vec<u8> = match given.next().map(Tensor::storage) {
-                Some(Storage::F32(e)) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                Some(Storage::I64(e)) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                _ => return Err("inputs of f32 or i64 only".into()),
-            };
-            let begin = port.span().offset as usize;
-            arena[begin..begin + bytes.len()].copy_from_slice(&bytes);
+    let mut contents = Vec::new();
+    let mut given = inputs.iter();
+    for n in 0..plan.ports() {
+        let port = plan.port(n)?;
+        if port.role() != Role::Input {
+            continue;
         }
-        Ok(())
+        let bytes: Vec<u8> = match given.next().map(Tensor::storage) {
+            Some(Storage::F32(e)) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Some(Storage::I64(e)) => e.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            _ => return Err("inputs of f32 or i64 only".into()),
+        };
+        contents.push((port.span().offset as usize, bytes));
+    }
+    let give = |arena: &mut [u8]| {
+        for (begin, bytes) in &contents {
+            arena[*begin..*begin + bytes.len()].copy_from_slice(bytes);
+        }
     };
-    give(arena)?;
+    give(arena);
     plan.run(arena)?;
     let expected = interpret::run(&graph, &inputs)?;
     let mut outputs = expected.iter();
@@ -207,7 +209,7 @@ fn main() -> Outcome<()> {
     let mut time = |runs: usize| -> Outcome<f64> {
         let mut times = Vec::with_capacity(runs);
         for _ in 0..runs {
-            give(arena)?;
+            give(arena);
             let began = Instant::now();
             plan.run(arena)?;
             times.push(began.elapsed().as_secs_f64() * 1e6);
@@ -224,7 +226,7 @@ fn main() -> Outcome<()> {
     let whole = time(arguments.runs)?;
     let mut steps = vec![Vec::with_capacity(arguments.runs); plan.steps()];
     for _ in 0..arguments.runs {
-        give(arena)?;
+        give(arena);
         for (n, times) in steps.iter_mut().enumerate() {
             let began = Instant::now();
             plan.run_step(n, arena)?;
