@@ -2,6 +2,7 @@
 
 mod arrange;
 mod axis;
+mod channels;
 mod compose;
 mod computed;
 mod convolution;
@@ -188,6 +189,10 @@ impl<'g> Lowering<'g> {
             Op::Gather(mode) => self.gather(node, *mode),
             Op::Reduce { function, .. } => self.reduce(node, *function),
             Op::Recurrent(recurrent) => self.recurrent(node, recurrent),
+            Op::InstanceNormalization { epsilon } => self.group_normalization(node, None, *epsilon),
+            Op::GroupNormalization { epsilon, groups } => {
+                self.group_normalization(node, Some(*groups), *epsilon)
+            }
             Op::Softmax { axis } => self.softmax(node, *axis),
             Op::LayerNormalization { axis, epsilon } => self.normalize(node, *axis, *epsilon, true),
             Op::RmsNormalization { axis, epsilon } => self.normalize(node, *axis, *epsilon, false),
