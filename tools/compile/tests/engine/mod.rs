@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use limbic_bundle::Bundle;
-use limbic_compile::host::run;
+pub use limbic_compile::host::run;
 use limbic_engine::{Cpu, Tier};
 use limbic_graph::passes::{Binding, bind, simplify};
 use limbic_graph::{Dtype, Graph, Tensor, onnx};
