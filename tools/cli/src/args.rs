@@ -254,6 +254,10 @@ pub struct Compile {
     #[arg(short, long, value_name = "FILE.limbic")]
     pub output: Option<PathBuf>,
 
+    /// Leave out the graphs that other backends may do without; the bundle's identity stays the same.
+    #[arg(long, requires = "output")]
+    pub thin: bool,
+
     /// Print one JSON object a plan.
     #[arg(long)]
     pub json: bool,

@@ -1,10 +1,12 @@
 //! Plans of the engine in a bundle, made of the graphs that it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use limbic_bundle::{BundleWriter, GraphFormat, Manifest, Precision, Variant, VariantEntry};
+use atomic_write_file::AtomicWriteFile;
+use limbic_bundle::{Bundle, BundleWriter, GraphFormat, Manifest, Precision, Variant, VariantEntry};
 use limbic_compile::Report;
 
 /// The backend that runs plans.
@@ -52,7 +54,31 @@ pub fn add_plans(manifest: &mut Manifest, contents: &mut Contents) -> Result<Vec
 /// Writes a bundle with plans for the engine, and gives its identity.
 ///
 /// Where the engine lacks something the bundle has no plans, and standard error says why.
-pub fn write(mut manifest: Manifest, mut contents: Contents, output: &Path) -> Result<String> {
+pub fn write(manifest: Manifest, contents: Contents, output: &Path) -> Result<String> {
+    writer(manifest, contents, output)?
+        .write(output)
+        .with_context(|| format!("can't write {}", output.display()))
+}
+
+/// As [`write`], without the optional files of variants.
+pub fn write_thin(manifest: Manifest, contents: Contents, output: &Path) -> Result<String> {
+    let (bytes, identity) = writer(manifest, contents, output)?.to_bytes()?;
+    let bundle = Bundle::from_bytes(bytes)?;
+    let entries = bundle
+        .manifest()
+        .variants
+        .iter()
+        .flat_map(|variant| &variant.entries);
+    let graphs: BTreeSet<&str> = entries.map(|entry| entry.path.as_str()).collect();
+    let thin = bundle.to_thin_bytes(|entry| !graphs.contains(entry.path.as_str()))?;
+    let unwritten = || format!("can't write {}", output.display());
+    let mut file = AtomicWriteFile::open(output).with_context(unwritten)?;
+    file.write_all(&thin).with_context(unwritten)?;
+    file.commit().with_context(unwritten)?;
+    Ok(identity)
+}
+
+fn writer(mut manifest: Manifest, mut contents: Contents, output: &Path) -> Result<BundleWriter> {
     if let Err(error) = add_plans(&mut manifest, &mut contents) {
         eprintln!("note: no plans for the engine in {}: {error:#}", output.display());
         let backends: Vec<&str> = manifest.variants.iter().map(|v| v.backend.as_str()).collect();
@@ -62,9 +88,7 @@ pub fn write(mut manifest: Manifest, mut contents: Contents, output: &Path) -> R
     for (path, content) in contents {
         writer.add(&path, content)?;
     }
-    writer
-        .write(output)
-        .with_context(|| format!("can't write {}", output.display()))
+    Ok(writer)
 }
 
 /// The variants that plans are made of.

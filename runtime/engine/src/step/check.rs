@@ -468,12 +468,11 @@ fn check_gather(step: &Gather, limits: &Limits<'_>) -> Result<()> {
         u64::from(step.rows).checked_mul(u64::from(step.row_bytes)),
     )?;
     limits.blob("table", &step.table, table)?;
+    some("widened", 1u32.checked_sub(step.widened))?;
+    equal("f16 row", 0, u64::from(step.row_bytes & step.widened))?;
     let rows = u64::from(step.indices.bytes / step.index_size);
-    equal(
-        "output",
-        rows * u64::from(step.row_bytes),
-        u64::from(step.output.bytes),
-    )
+    let row = u64::from(step.row_bytes) << step.widened;
+    equal("output", rows.saturating_mul(row), u64::from(step.output.bytes))
 }
 
 fn check_pack(step: &Pack, limits: &Limits<'_>) -> Result<()> {

@@ -378,8 +378,10 @@ record! {
     pub struct Gather {
         /// Rows of the table.
         pub rows: u32,
-        /// Bytes of a row.
+        /// Bytes of a row of the table.
         pub row_bytes: u32,
+        /// 1 where the table is of finite `f16` and the output of `f32`; 0 where both have the same elements.
+        pub widened: u32,
         /// The table.
         pub table: Blob,
         /// Indices, next to each other.

@@ -34,7 +34,12 @@ pub fn run(args: &Compile) -> Result<ExitCode> {
         }
     }
     if let Some(output) = &args.output {
-        let identity = compiled::write(manifest, contents, output)?;
+        let write = if args.thin {
+            compiled::write_thin
+        } else {
+            compiled::write
+        };
+        let identity = write(manifest, contents, output)?;
         print_line(&format!("{} identity {identity}", output.display()))?;
     }
     Ok(ExitCode::SUCCESS)

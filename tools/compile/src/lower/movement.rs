@@ -2,7 +2,7 @@
 
 use limbic_engine::step::{self, AXES};
 use limbic_graph::op::GatherMode;
-use limbic_graph::{Dtype, Node, Result};
+use limbic_graph::{Dtype, Node, Result, Storage};
 
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
@@ -217,13 +217,23 @@ impl Lowering<'_> {
         let dims = self.shape(output)?;
         let placed = self.row_major(kind, &dims);
         let rows = table.shape()[0];
-        let blob = self.pack.add(Self::bytes(table, kind)?)?;
+        // Weights that were stored in 16 bits stay so, where nothing is lost.
+        let halves = match table.storage() {
+            Storage::F32(elements) if kind == Kind::F32 => halves(elements),
+            _ => None,
+        };
+        let widened = halves.is_some();
+        let blob = match halves {
+            Some(bytes) => self.pack.add(bytes)?,
+            None => self.pack.add(Self::bytes(table, kind)?)?,
+        };
         if indices.start != 0 {
             return Err(unsupported("indices at the front of their buffer", indices.start));
         }
         let step = step::Gather {
             rows: number(rows)?,
-            row_bytes: number(table.len() / rows * kind.size())?,
+            row_bytes: number(table.len() / rows * if widened { 2 } else { kind.size() })?,
+            widened: u32::from(widened),
             table: blob,
             indices: Self::exact(&indices)?,
             index_size: number(indices.kind.size())?,
@@ -235,4 +245,17 @@ impl Lowering<'_> {
         self.placed[output.0] = Some(placed);
         Ok(())
     }
+}
+
+/// The numbers as `f16`, if all of them are finite and none changes.
+fn halves(elements: &[f32]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(elements.len() * 2);
+    for x in elements {
+        let half = half::f16::from_f32(*x);
+        if !x.is_finite() || half.to_f32().to_bits() != x.to_bits() {
+            return None;
+        }
+        bytes.extend(half.to_le_bytes());
+    }
+    Some(bytes)
 }

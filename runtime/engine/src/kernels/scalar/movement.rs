@@ -77,10 +77,23 @@ pub(crate) fn copy(step: &Copy, input: &[u8], output: &mut [u8]) {
     }
 }
 
+/// Finite `f16` to `f32`, exactly.
+fn widen(from: &[u8], to: &mut [u8]) {
+    // Exponents are 112 apart in their bias; the product also brings the subnormal ones in place.
+    const SCALE: f32 = f32::from_bits((112 + 127) << 23);
+    for (from, to) in from.chunks_exact(2).zip(to.chunks_exact_mut(4)) {
+        let bits = u32::from(u16::from_le_bytes([from[0], from[1]]));
+        let magnitude = f32::from_bits((bits & 0x7fff) << 13) * SCALE;
+        let wide = magnitude.to_bits() | (bits & 0x8000) << 16;
+        to.copy_from_slice(&wide.to_le_bytes());
+    }
+}
+
 pub(crate) fn gather(step: &Gather, indices: &[u8], table: &[u8], output: &mut [u8]) {
     let width = step.row_bytes as usize;
     let size = step.index_size as usize;
-    for (index, out) in indices.chunks_exact(size).zip(output.chunks_exact_mut(width)) {
+    let made = width << step.widened;
+    for (index, out) in indices.chunks_exact(size).zip(output.chunks_exact_mut(made)) {
         let mut wide = [if index[size - 1] >= 0x80 { 0xff } else { 0 }; 8];
         wide[..size].copy_from_slice(index);
         let index = i64::from_le_bytes(wide);
@@ -93,6 +106,7 @@ pub(crate) fn gather(step: &Gather, indices: &[u8], table: &[u8], output: &mut [
             .ok()
             .filter(|&row| row < step.rows as usize)
         {
+            Some(row) if step.widened == 1 => widen(&table[row * width..][..width], out),
             Some(row) => out.copy_from_slice(&table[row * width..][..width]),
             None => out.fill(0),
         }
@@ -118,6 +132,28 @@ pub(crate) fn pack(step: &Pack, input: &[u8], output: &mut [u8]) {
                     };
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::widen;
+
+    #[test]
+    fn every_finite_half_is_widened_exactly() {
+        for bits in (0..=u16::MAX).filter(|bits| bits & 0x7c00 != 0x7c00) {
+            let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), i32::from(bits & 0x3ff));
+            let whole = if exponent == 0 { fraction } else { fraction + 1024 };
+            let magnitude = f64::from(whole) * 2f64.powi(exponent.max(1) - 25);
+            let wanted = if bits & 0x8000 == 0 { magnitude } else { -magnitude };
+            let mut found = [0; 4];
+            widen(&bits.to_le_bytes(), &mut found);
+            assert_eq!(
+                u32::from_le_bytes(found),
+                (wanted as f32).to_bits(),
+                "{bits:#06x}"
+            );
         }
     }
 }
