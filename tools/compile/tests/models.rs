@@ -42,7 +42,7 @@ fn check_quantized(graph: &Graph, input: &Tensor, tolerance: f32) {
     };
     assert_eq!(macs(&a.report), macs(&b.report), "{}\n{}", a.report, b.report);
     for cpu in engine::cpus() {
-        let of = |compiled| engine::run(compiled, cpu, std::slice::from_ref(input));
+        let of = |compiled| limbic_compile::host::run(compiled, cpu, std::slice::from_ref(input)).unwrap();
         assert_eq!(of(&a), of(&b), "{}", cpu.tier().name());
     }
 }
