@@ -3,12 +3,13 @@
 
 mod driver;
 
-use driver::{
-    backends, encode, files, fixed, load, load_made_for, load_with, signature, step, takes_free_extents,
-    two_inputs,
-};
+use driver::{backends, encode, files, load, load_made_for, step, takes_free_extents, two_inputs};
+#[cfg(feature = "tract")]
+use driver::{fixed, load_with, signature};
 use limbic_backends::{ErrorKind, ProgramFile, ProgramSource, TensorView, TensorViewMut, by_name, compiled};
-use limbic_bundle::{Bytes, Dim, Dtype, Role, SignatureSpec, TensorSpec};
+#[cfg(feature = "tract")]
+use limbic_bundle::Role;
+use limbic_bundle::{Bytes, Dim, Dtype, SignatureSpec, TensorSpec};
 
 #[test]
 fn a_state_of_another_program_is_refused() {
