@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use limbic_bundle::{Role, TensorSpec};
+use limbic_bundle::{Dim, Dtype, Role, TensorSpec};
 use limbic_engine::Span;
 use limbic_engine::plan::ARENA_ALIGNMENT;
 
@@ -93,7 +93,10 @@ impl Session for EngineSession {
                 format!("{signature:?}"),
             ));
         };
-        let matched = matched(&program.name, signature, inputs, outputs)?;
+        if !fits(&signature.tensors, inputs, outputs) {
+            // Finds the words for it. What it accepts all the same is found by name below.
+            matched(&program.name, signature, inputs, outputs)?;
+        }
         let failed = |found: &dyn fmt::Display| {
             let place = format!("{}/{}", program.name, signature.name);
             Error::new(ErrorKind::Engine, place, "a run", found)
@@ -105,15 +108,14 @@ impl Session for EngineSession {
             let from = state.get(&spec.name).ok_or_else(outside)?;
             place(arena, span, from).ok_or_else(outside)?;
         }
-        let given = of_role(tensors, spans, Role::Input).zip(&matched.inputs);
-        for ((_, span), index) in given {
-            let view = inputs.get(*index).ok_or_else(outside)?;
+        for (spec, span) in of_role(tensors, spans, Role::Input) {
+            let view = inputs.iter().find(|view| view.name == spec.name);
+            let view = view.ok_or_else(outside)?;
             place(arena, span, bytes_of(view.elements)).ok_or_else(outside)?;
         }
         compiled.plan().run(arena).map_err(|error| failed(&error))?;
-        let made = of_role(tensors, spans, Role::Output).zip(&matched.outputs);
-        for ((_, span), index) in made {
-            let Some(view) = index.and_then(|index| outputs.get_mut(index)) else {
+        for (spec, span) in of_role(tensors, spans, Role::Output) {
+            let Some(view) = outputs.iter_mut().find(|view| view.name == spec.name) else {
                 continue;
             };
             fill(&mut view.elements, part(arena, span).ok_or_else(outside)?);
@@ -164,6 +166,35 @@ impl fmt::Debug for EngineSession {
             .field("program", &self.program.name)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether each input is there once, and inputs and outputs are as the signature says; allocates nothing.
+fn fits(tensors: &[TensorSpec], inputs: &[TensorView<'_>], outputs: &[TensorViewMut<'_>]) -> bool {
+    let of = |role: Role| tensors.iter().filter(move |spec| spec.role == role);
+    let like = |spec: &TensorSpec, name: &str, dims: &[usize], dtype: Dtype, count: usize| {
+        spec.name == name
+            && spec.dtype == dtype
+            && spec.dims.len() == dims.len()
+            && spec
+                .dims
+                .iter()
+                .zip(dims)
+                .all(|(dim, size)| *dim == Dim::Fixed(*size))
+            && dims.iter().product::<usize>() == count
+    };
+    let input = |spec: &TensorSpec| {
+        let fits = |view: &&TensorView<'_>| {
+            let (dtype, count) = (view.elements.dtype(), view.elements.count());
+            like(spec, view.name, view.dims, dtype, count)
+        };
+        inputs.iter().filter(fits).count() == 1
+    };
+    let output = |view: &TensorViewMut<'_>| {
+        let (dtype, count) = (view.elements.dtype(), view.elements.count());
+        let once = outputs.iter().filter(|other| other.name == view.name).count() == 1;
+        once && of(Role::Output).any(|spec| like(spec, view.name, view.dims, dtype, count))
+    };
+    of(Role::Input).all(input) && of(Role::Input).count() == inputs.len() && outputs.iter().all(output)
 }
 
 fn part(arena: &[u8], span: Span) -> Option<&[u8]> {
