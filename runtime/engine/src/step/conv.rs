@@ -149,7 +149,7 @@ record! {
         pub epilogue: Epilogue,
         /// A second tensor that is added.
         pub residual: Residual,
-        /// The output.
+        /// The output; up to the next multiple of four, bytes behind the channels of a pixel may become 0.
         pub output: Span,
         /// Where its pixels lie.
         pub output_grid: Grid,

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::lanes::{load, load_bytes, mask, store, store_bytes};
+use super::lanes::{LEAST_SCALE, NEAR_TIE, load, load_bytes, mask, store, store_bytes};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Affine, Binary, BinaryU8, Dequantize, Pair, Quantize, Strided};
 
@@ -101,12 +101,26 @@ fn to_reals(x: __m128i, affine: &Affine) -> __m512 {
 /// The processor has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 unsafe fn quantize_run(affine: &Affine, x: &[f32], y: &mut [u8]) {
+    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    let exact = affine.scale < LEAST_SCALE;
+    let factor = _mm512_set1_ps(1.0 / affine.scale);
+    let low = _mm512_set1_ps(-affine.zero as f32);
+    let high = _mm512_set1_ps((255 - affine.zero) as f32);
     for (x, y) in x.chunks(16).zip(y.chunks_mut(16)) {
         let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let bytes = to_bytes(load(x.as_ptr(), mask), affine, 0, 255);
-            store_bytes(y.as_mut_ptr(), bytes, mask.count_ones() as usize);
+            let x = load(x.as_ptr(), mask);
+            let product = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(x, factor), low), high);
+            let distance = _mm512_abs_ps(_mm512_sub_ps(product, _mm512_roundscale_ps::<NEAREST>(product)));
+            let near = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(distance, _mm512_set1_ps(NEAR_TIE));
+            let bytes = if near != 0 || exact {
+                to_bytes(x, affine, 0, 255)
+            } else {
+                let q = _mm512_add_epi32(_mm512_cvtps_epi32(product), _mm512_set1_epi32(affine.zero));
+                _mm512_cvtepi32_epi8(q)
+            };
+            store_bytes(y.as_mut_ptr(), bytes, y.len());
         }
     }
 }

@@ -6,6 +6,11 @@ use core::arch::x86_64::*;
 
 /// Elements of a register.
 pub(super) const LANES: usize = 16;
+/// Least scale whose reciprocal is as precise as any.
+pub(super) const LEAST_SCALE: f32 = 1e-30;
+/// From this distance to the nearest integer on, a product with the reciprocal may round to another integer than the
+/// quotient: both differ by less than 3e-5 for quotients up to 255.
+pub(super) const NEAR_TIE: f32 = 0.4999;
 /// A mask that leaves nothing out.
 const ALL: u16 = 0xffff;
 

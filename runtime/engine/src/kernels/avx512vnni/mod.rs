@@ -8,6 +8,7 @@ mod gelu;
 mod lanes;
 mod pool;
 mod rows;
+mod store;
 
 use super::{Tensors, scalar};
 use crate::span::Blob;

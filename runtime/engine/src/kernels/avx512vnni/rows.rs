@@ -3,15 +3,9 @@
 use core::arch::x86_64::*;
 
 use super::functions::{function_run, is_known};
-use super::lanes::{LANES, load, store_bytes};
+use super::lanes::{LANES, LEAST_SCALE, NEAR_TIE, load, store_bytes};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Function, QuantizeRows, ROW_ZERO};
-
-/// Least scale whose reciprocal is as precise as any.
-const LEAST_SCALE: f32 = 1e-30;
-/// From this distance to the nearest integer on, a product with the reciprocal may round to another integer than the
-/// quotient: both differ by less than 3e-5 for quotients up to 127.
-const NEAR_TIE: f32 = 0.4999;
 
 /// Quantizes rows of a step that was checked, on a processor with the instructions; `false` where there is no code for
 /// the function, and nothing has run.
