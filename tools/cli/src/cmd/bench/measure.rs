@@ -49,7 +49,8 @@ pub struct Measurement {
     pub library: String,
 }
 
-/// Measures a backend, a round for each line `round` of the standard input, and answers `report` with the figures.
+/// Measures a backend: a round for each line `round` of the standard input, answered with its median in milliseconds;
+/// any other line is answered with the figures.
 pub fn serve(args: &Bench, bundle: &Bundle, backend: &str) -> Result<()> {
     let manifest = bundle.manifest();
     let base = backend.split('@').next().unwrap_or_default();
@@ -83,13 +84,16 @@ pub fn serve(args: &Bench, bundle: &Bundle, backend: &str) -> Result<()> {
         let answer = match line?.as_str() {
             "round" => {
                 let before = processor_seconds();
+                let first = times.len();
                 for _ in 0..args.runs.max(1) {
                     let began = Instant::now();
                     buffers.run(&mut *session, &signature.name)?;
                     times.push(milliseconds(began));
                 }
                 processor += processor_seconds() - before;
-                "done".to_owned()
+                let mut round = times.get(first..).unwrap_or_default().to_vec();
+                round.sort_by(f64::total_cmp);
+                percentile(&round, 0.5).to_string()
             }
             _ => {
                 times.sort_by(f64::total_cmp);
