@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use super::{Call, Exporter, array, layer, unsupported};
+use super::{Call, Exporter, array, layer, recurrent, unsupported};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::MAX_EXTENT;
@@ -37,6 +37,10 @@ pub(super) fn write(x: &mut Exporter<'_>, call: &Call<'_>) -> Result<()> {
             Ok(())
         }
         Op::GroupNormalization { epsilon, groups } => group_normalization(x, call, *epsilon, *groups),
+        Op::Recurrent(r) => {
+            recurrent::write(x, call, r);
+            Ok(())
+        }
         Op::RmsNormalization { axis, epsilon } => rms_normalization(x, call, *axis, *epsilon),
         Op::Quantize(q) if q.block == 0 && q.dtype == Dtype::I8 => {
             // Without a zero point the operator makes unsigned integers, and a zero point has the extents of the scale.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::attribute::{Attributes, Value};
-use super::{Call, Exporter, unsupported};
+use super::{Call, Exporter, recurrent, unsupported};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::onnx::tensor::data_type;
-use crate::op::{Activation, Cell, Convolution, Direction, Op, Padding, Pool, PoolKind, Recurrent, Reduce};
+use crate::op::{Convolution, Op, Padding, Pool, PoolKind, Reduce};
 
 pub(super) fn direct(call: &Call<'_>) -> Result<Option<(&'static str, Attributes)>> {
     Ok(Some(match &call.node.op {
@@ -65,7 +65,7 @@ pub(super) fn direct(call: &Call<'_>) -> Result<Option<(&'static str, Attributes
                 ("size", (*size as i64).into()),
             ],
         ),
-        Op::Recurrent(r) => recurrent(r),
+        Op::Recurrent(r) if !r.batch_first => recurrent::operator(r),
         Op::Reduce {
             function: Reduce::Sum,
             keep_dims,
@@ -197,55 +197,4 @@ fn pool(p: &Pool) -> Result<(&'static str, Attributes)> {
         PoolKind::Average { .. } => return Err(unsupported("AveragePool-19 with dilations")),
         PoolKind::Lp { .. } => return Err(unsupported("LpPool-18 with dilations or rounding up")),
     })
-}
-
-fn recurrent(r: &Recurrent) -> (&'static str, Attributes) {
-    let direction = match r.direction {
-        Direction::Forward => "forward",
-        Direction::Reverse => "reverse",
-        Direction::Both => "bidirectional",
-    };
-    let (mut names, mut alphas, mut betas) = (Vec::new(), Vec::new(), Vec::new());
-    for activation in &r.activations {
-        let (name, alpha, beta) = match *activation {
-            Activation::Sigmoid => ("Sigmoid", None, None),
-            Activation::Tanh => ("Tanh", None, None),
-            Activation::Relu => ("Relu", None, None),
-            Activation::Softsign => ("Softsign", None, None),
-            Activation::Softplus => ("Softplus", None, None),
-            Activation::HardSigmoid { alpha, beta } => ("HardSigmoid", Some(alpha), Some(beta)),
-            Activation::Affine { alpha, beta } => ("Affine", Some(alpha), Some(beta)),
-            Activation::LeakyRelu { alpha } => ("LeakyRelu", Some(alpha), None),
-            Activation::ThresholdedRelu { alpha } => ("ThresholdedRelu", Some(alpha), None),
-            Activation::ScaledTanh { alpha, beta } => ("ScaledTanh", Some(alpha), Some(beta)),
-            Activation::Elu { alpha } => ("Elu", Some(alpha), None),
-        };
-        names.push(name);
-        alphas.extend(alpha);
-        betas.extend(beta);
-    }
-    let mut attributes: Attributes = vec![
-        ("hidden_size", (r.hidden as i64).into()),
-        ("direction", direction.into()),
-        ("activations", Value::Texts(names)),
-        ("layout", r.batch_first.into()),
-    ];
-    if !alphas.is_empty() {
-        attributes.push(("activation_alpha", Value::Floats(alphas)));
-    }
-    if !betas.is_empty() {
-        attributes.push(("activation_beta", Value::Floats(betas)));
-    }
-    attributes.extend(r.clip.map(|clip| ("clip", clip.into())));
-    match r.cell {
-        Cell::Plain => ("RNN", attributes),
-        Cell::Gru { linear_before_reset } => {
-            attributes.push(("linear_before_reset", linear_before_reset.into()));
-            ("GRU", attributes)
-        }
-        Cell::Lstm { input_forget } => {
-            attributes.push(("input_forget", input_forget.into()));
-            ("LSTM", attributes)
-        }
-    }
 }

@@ -6,6 +6,7 @@ mod decompose;
 mod layer;
 mod math;
 mod quantized;
+mod recurrent;
 
 use std::collections::{HashMap, HashSet};
 
@@ -48,12 +49,7 @@ pub fn write(graph: &Graph) -> Result<Vec<u8>> {
     let body = exporter.graph(&HashMap::new())?;
     if !exporter.problems.is_empty() {
         let expected = format!("operations that opset {WRITTEN_OPSET} can say");
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            &graph.name,
-            expected,
-            exporter.problems.join("; "),
-        ));
+        return Err(Error::unsupported(&graph.name, expected, exporter.problems));
     }
     let mut opset = Message::default();
     opset.text(1, "");

@@ -1,6 +1,9 @@
 use crate::error::ErrorKind;
 use crate::graph::{Graph, ValueId};
-use crate::op::{Binary, Compare, Convolution, Op, PadMode, Padding, Pool, PoolKind, Reduce, Unary};
+use crate::op::{
+    Activation, Binary, Cell, Compare, Convolution, Direction, Op, PadMode, Padding, Pool, PoolKind,
+    Recurrent, Reduce, Unary,
+};
 use crate::tensor::Tensor;
 use crate::types::{Quantization, TensorType};
 use crate::{Dtype, interpret, onnx};
@@ -322,4 +325,42 @@ fn a_branch_names_what_it_takes_from_around_it() {
         let inputs = [Tensor::scalar(condition), Tensor::vector(vec![-3f32, 4.0])];
         round_trip(&graph, &inputs, 0.0, "branch");
     }
+}
+
+#[test]
+fn a_layer_with_batch_before_time_is_written_with_time_first() {
+    let (batch, time, size, hidden) = (2, 3, 4, 5);
+    let mut graph = Graph::new("gru");
+    let x = graph.add_input("x", TensorType::new(Dtype::F32, &[batch, time, size]));
+    let constants = [
+        ("w", vec![1, 3 * hidden, size]),
+        ("r", vec![1, 3 * hidden, hidden]),
+        ("b", vec![1, 6 * hidden]),
+        ("state", vec![batch, 1, hidden]),
+    ];
+    let [w, r, b, state] = constants.map(|(name, shape)| {
+        let tensor = Tensor::new(&shape, numbers(shape.iter().product())).unwrap();
+        Some(graph.add_constant(name, tensor))
+    });
+    let outputs = ["y", "y_h"].map(|name| graph.add_value(name, TensorType::unshaped(Dtype::F32)));
+    graph.nodes.push(crate::Node {
+        name: "gru".to_owned(),
+        op: Op::Recurrent(Recurrent {
+            cell: Cell::Gru {
+                linear_before_reset: true,
+            },
+            hidden,
+            direction: Direction::Reverse,
+            activations: vec![Activation::Sigmoid, Activation::Tanh],
+            clip: None,
+            batch_first: true,
+        }),
+        inputs: vec![Some(x), w, r, b, None, state],
+        outputs: outputs.map(Some).to_vec(),
+    });
+    graph.outputs = outputs.to_vec();
+    let input = Tensor::new(&[batch, time, size], numbers(batch * time * size)).unwrap();
+    let back = round_trip(&graph, &[input], 1e-6, "batch first");
+    let layer = |node: &crate::Node| matches!(&node.op, Op::Recurrent(r) if !r.batch_first);
+    assert!(back.nodes.iter().any(layer));
 }
