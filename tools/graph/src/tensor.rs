@@ -127,6 +127,11 @@ pub fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
 }
 
+/// Product of extents with 1 for 0, which bounds the loops over a tensor that may be empty; `None` where it overflows.
+pub(crate) fn span(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)))
+}
+
 impl Tensor {
     /// A tensor of these extents.
     ///

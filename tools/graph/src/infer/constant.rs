@@ -5,7 +5,7 @@ use crate::graph::{Graph, Node};
 use crate::infer::shape_range;
 use crate::interpret::{Call, evaluate};
 use crate::op::Op;
-use crate::tensor::{Tensor, element_count};
+use crate::tensor::{Tensor, element_count, span};
 use crate::types::{Dim, TensorType};
 
 /// Results of at most this many elements are computed.
@@ -48,15 +48,14 @@ pub(super) fn outputs(graph: &Graph, node: &Node) -> Result<Option<Vec<Tensor>>>
     let small = node.outputs.iter().flatten().all(|id| {
         let ty = &graph.value(*id).ty;
         match &ty.dims {
-            Some(_) => ty
-                .shape()
-                .and_then(|s| element_count(&s))
-                .is_some_and(|n| n <= SMALL),
+            Some(_) => ty.shape().and_then(|s| span(&s)).is_some_and(|n| n <= SMALL),
             // Extents that depend on elements are not much greater than their number.
             None => given <= SMALL,
         }
     });
-    if !small || inputs.iter().all(Option::is_none) {
+    // An empty tensor may state any extents at no cost, and kernels loop over them.
+    let hollow = |tensor: &&Tensor| tensor.is_empty() && span(tensor.shape()).is_none_or(|n| n > SMALL);
+    if !small || inputs.iter().flatten().any(hollow) || inputs.iter().all(Option::is_none) {
         return Ok(None);
     }
     let types: Vec<Option<&TensorType>> = node

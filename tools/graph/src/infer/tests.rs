@@ -171,3 +171,21 @@ fn a_known_condition_gives_the_extents_of_its_branch() {
     let z = node(&mut g, "if_known", choice, &[known, x]);
     check(&mut g, z, &[Dim::Known(2), Dim::Known(3)]);
 }
+
+#[test]
+fn an_empty_constant_of_vast_extents_is_not_computed_with() {
+    let sum = Op::Reduce {
+        function: crate::op::Reduce::Sum,
+        keep_dims: false,
+        noop_with_empty_axes: false,
+    };
+    for (extents, folded) in [([3, 0], true), ([1 << 40, 0], false)] {
+        let mut g = Graph::new("test");
+        let x = g.add_constant("x", Tensor::new(&extents, Vec::<f32>::new()).unwrap());
+        let y = node(&mut g, "sum", sum.clone(), &[x]);
+        g.outputs.push(y);
+        infer(&mut g).unwrap();
+        assert_eq!(g.constant(y).is_some(), folded);
+        assert_eq!(crate::passes::fold_constants(&mut g).unwrap(), folded);
+    }
+}

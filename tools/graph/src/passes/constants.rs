@@ -1,10 +1,10 @@
 //! Nodes whose inputs are all known, computed now.
 
 use crate::error::Result;
-use crate::graph::{Graph, Rounding};
+use crate::graph::Graph;
 use crate::interpret::{Call, evaluate};
 use crate::op::Op;
-use crate::tensor::{Tensor, element_count};
+use crate::tensor::{Tensor, span};
 use crate::types::TensorType;
 
 /// A constant result may be this much larger than all of its inputs together.
@@ -59,7 +59,7 @@ pub fn fold_constants(graph: &mut Graph) -> Result<bool> {
                 op: &node.op,
                 inputs: &inputs,
                 outputs: &outputs,
-                rounding: Rounding::default(),
+                rounding: graph.rounding,
             };
             evaluate(call).map_err(|e| e.within(format!("node {}", node.name)))?
         };
@@ -85,10 +85,15 @@ pub fn fold_constants(graph: &mut Graph) -> Result<bool> {
 fn worth_it(graph: &Graph, n: usize, inputs: &[Option<&Tensor>]) -> bool {
     let node = &graph.nodes[n];
     let given: usize = inputs.iter().flatten().map(|t| t.len()).sum();
+    // An empty tensor may state any extents at no cost, and kernels loop over them.
+    let hollow = |tensor: &Tensor| tensor.is_empty() && span(tensor.shape()).is_none_or(|n| n > SMALL);
+    if inputs.iter().flatten().copied().any(hollow) {
+        return false;
+    }
     node.outputs.iter().flatten().all(|id| {
         let shape = graph.value(*id).ty.shape();
         shape
-            .and_then(|shape| element_count(&shape))
+            .and_then(|shape| span(&shape))
             .is_some_and(|count| count <= SMALL.max(given.saturating_mul(GROWTH)))
     })
 }
