@@ -14,6 +14,7 @@ pub struct Error {
     place: String,
     expected: String,
     found: String,
+    items: Vec<String>,
 }
 
 /// Class of an [`Error`].
@@ -53,6 +54,19 @@ impl Error {
             place: place.to_string(),
             expected: expected.to_string(),
             found: found.to_string(),
+            items: Vec::new(),
+        }
+    }
+
+    /// All that is unsupported of a file or graph, found at once.
+    pub(crate) fn unsupported(
+        place: impl fmt::Display,
+        expected: impl fmt::Display,
+        items: Vec<String>,
+    ) -> Self {
+        Self {
+            items: items.clone(),
+            ..Self::new(ErrorKind::Unsupported, place, expected, items.join("; "))
         }
     }
 
@@ -74,6 +88,11 @@ impl Error {
     /// What was found there.
     pub fn found(&self) -> &str {
         &self.found
+    }
+
+    /// One by one what [`Error::found`] lists; empty where it lists nothing.
+    pub fn items(&self) -> &[String] {
+        &self.items
     }
 
     /// The same error, its place inside an outer one.

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+mod contents;
 mod dtype;
 mod error;
 mod graph;
@@ -25,6 +26,7 @@ mod tensor;
 pub mod tflite;
 mod types;
 
+pub use contents::{Contents, ListedOperator, ListedTensor};
 pub use dtype::Dtype;
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Graph, Node, NodeId, Rounding, Value, ValueId};

@@ -1,6 +1,7 @@
 //! `limbic inspect`
 
 mod checkpoint;
+mod graph;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use limbic_checkpoint::Checkpoint;
 use serde::Serialize;
 
 use crate::args::Inspect;
+use crate::convert::source::Format;
 use crate::show::print_line;
 
 /// What `--json` prints.
@@ -57,8 +59,12 @@ struct Macs {
     macs: Option<u64>,
 }
 
-/// Shows what a bundle or a checkpoint holds; a bundle's digests are checked on the way.
+/// Shows what a bundle, a graph or a checkpoint holds; a bundle's digests are checked on the way.
 pub fn run(args: &Inspect) -> Result<ExitCode> {
+    if let Some(format) = Format::of(&args.file) {
+        graph::show(&args.file, format, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let bundle = match Bundle::open(&args.file) {
         Ok(bundle) => bundle,
         Err(no_bundle) => {
@@ -249,4 +255,11 @@ fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
         ))?;
     }
     print_line(&format!("\ncard\n{}", report.card.trim_end()))
+}
+
+/// A stranger's text without what moves a terminal's cursor.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

@@ -39,20 +39,47 @@ pub struct Opened {
     pub kind: String,
 }
 
+/// A file that holds a whole graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// By the suffix `.onnx`.
+    Onnx,
+    /// By the suffix `.tflite` or the identifier in the file.
+    Tflite,
+}
+
+impl Format {
+    /// The format of a file, if it holds a graph.
+    pub fn of(file: &Path) -> Option<Self> {
+        let is = |suffix: &str| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(suffix));
+        if is("onnx") {
+            return Some(Self::Onnx);
+        }
+        (is("tflite") || is_tflite(file)).then_some(Self::Tflite)
+    }
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Onnx => "ONNX",
+            Self::Tflite => "TFLite",
+        }
+    }
+}
+
 /// Reads files into a graph.
 pub fn open(files: &[PathBuf], options: &Options<'_>) -> Result<Opened> {
     let [file] = files else {
         return state_dict(files, options);
     };
     let context = || format!("can't use {}", file.display());
-    let is = |suffix: &str| file.extension().is_some_and(|e| e.eq_ignore_ascii_case(suffix));
-    if is("onnx") {
-        let graph = onnx::read(&bytes(file)?, file.parent()).with_context(context)?;
-        return Ok(opened(graph, "ONNX"));
-    }
-    if is("tflite") || is_tflite(file) {
-        let graph = tflite::read(&bytes(file)?).with_context(context)?;
-        return Ok(opened(graph, "TFLite"));
+    if let Some(format) = Format::of(file) {
+        let bytes = bytes(file)?;
+        let graph = match format {
+            Format::Onnx => onnx::read(&bytes, file.parent()),
+            Format::Tflite => tflite::read(&bytes),
+        };
+        return Ok(opened(graph.with_context(context)?, format.name()));
     }
     let checkpoint = Checkpoint::open(file).with_context(context)?;
     if checkpoint.model_config().is_some() && options.arch.is_none() {
@@ -64,7 +91,7 @@ pub fn open(files: &[PathBuf], options: &Options<'_>) -> Result<Opened> {
 }
 
 /// The graph of a Keras file: its configuration, and the weights of each layer by name.
-fn keras_graph(checkpoint: &Checkpoint) -> limbic_graph::Result<Graph> {
+pub fn keras_graph(checkpoint: &Checkpoint) -> limbic_graph::Result<Graph> {
     let config = checkpoint.model_config().unwrap_or_default();
     keras::read(config, &mut |layer, weight| {
         let group = layer.split('/').next().unwrap_or(layer);
@@ -93,7 +120,7 @@ fn opened(graph: Graph, kind: &str) -> Opened {
 }
 
 /// Content of a file of bounded size.
-fn bytes(path: &Path) -> Result<Vec<u8>> {
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     let context = || format!("can't read {}", path.display());
     let length = std::fs::metadata(path).with_context(context)?.len();
     if length > MOST_BYTES {

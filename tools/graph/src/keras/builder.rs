@@ -47,11 +47,10 @@ impl<'w> Builder<'w> {
     /// The graph with these outputs.
     pub(super) fn finish(mut self, outputs: Vec<ValueId>) -> Result<Graph> {
         if !self.unsupported.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
+            return Err(Error::unsupported(
                 "model_config",
                 "layers that are known",
-                self.unsupported.join(", "),
+                self.unsupported,
             ));
         }
         self.graph.outputs = outputs;

@@ -6,6 +6,7 @@
 mod activation;
 mod builder;
 mod config;
+mod contents;
 mod convolution;
 mod core;
 mod merge;
@@ -21,6 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
 use crate::tensor::Tensor;
 use builder::Builder;
+
+pub use contents::contents;
 
 /// Gives the graph of a Keras 2.0 to 2.15 model, from the JSON of its `model_config`.
 ///

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::builder::Builder;
 use super::config::{Layer, MOST};
 use super::core;
+use crate::contents::Counted;
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::ValueId;
@@ -126,8 +127,31 @@ impl<'a> Network<'a> {
         self.name
     }
 
+    /// Counts its layers by class, those of models inside it as well.
+    pub(super) fn count(&self, counted: &mut Counted) {
+        for member in &self.layers {
+            match &member.network {
+                Some(network) => network.count(counted),
+                None => counted.add(member.layer.class, false),
+            }
+        }
+    }
+
+    /// Names of the layers that make its outputs.
+    pub(super) fn output_names(&self) -> impl Iterator<Item = &'a str> {
+        self.outputs.iter().map(|place| place.0)
+    }
+
     /// Adds the model's inputs to the graph.
     pub(super) fn inputs(&self, builder: &mut Builder<'_>) -> Result<Vec<ValueId>> {
+        let stated = self.stated_inputs()?.into_iter();
+        Ok(stated
+            .map(|(name, dtype, extents)| builder.input(&name, dtype, &extents))
+            .collect())
+    }
+
+    /// Name, element type and extents of each input; an extent that is open is `None`.
+    pub(super) fn stated_inputs(&self) -> Result<Vec<(String, Dtype, Vec<Option<usize>>)>> {
         self.inputs
             .iter()
             .map(|place| {
@@ -144,7 +168,7 @@ impl<'a> Network<'a> {
                 } else {
                     place.0.to_owned()
                 };
-                Ok(builder.input(&name, dtype, &extents))
+                Ok((name, dtype, extents))
             })
             .collect()
     }

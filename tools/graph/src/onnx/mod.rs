@@ -4,6 +4,7 @@
 //! attributes that became inputs turn into constants, operators that were replaced become their successors, functions
 //! of the model are written out in place. What it does not know it refuses, all of it in one error.
 
+mod contents;
 mod export;
 mod import;
 mod proto;
@@ -12,6 +13,7 @@ mod uses;
 mod versions;
 mod wire;
 
+pub use contents::contents;
 pub use export::{WRITTEN_OPSET, write};
 pub use import::{MAX_EXTENT, read, read_bound};
 pub use tensor::read_tensor;

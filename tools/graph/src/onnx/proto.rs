@@ -67,6 +67,8 @@ fn text<'a>(value: Wire<'a>, budget: &Budget) -> Result<&'a str> {
 #[derive(Debug, Default)]
 pub(super) struct Model<'a> {
     pub ir_version: i64,
+    pub producer: &'a str,
+    pub producer_version: &'a str,
     pub opsets: Vec<Opset<'a>>,
     pub graph: Option<GraphProto<'a>>,
     pub functions: Vec<Function<'a>>,
@@ -84,6 +86,8 @@ impl<'a> Parse<'a> for Model<'a> {
     fn field(&mut self, number: u32, value: Wire<'a>, budget: &Budget) -> Result<()> {
         match number {
             1 => self.ir_version = value.integer()?,
+            2 => self.producer = value.text()?,
+            3 => self.producer_version = value.text()?,
             7 => self
                 .graph
                 .get_or_insert_default()

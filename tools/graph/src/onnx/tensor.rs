@@ -44,6 +44,18 @@ pub(super) fn dtype(code: i64) -> std::result::Result<Dtype, String> {
     })
 }
 
+/// Bits of an element of a `TensorProto.DataType`; 0 for text and what is not known.
+pub(super) fn bits(code: i64) -> u64 {
+    match code {
+        14 => 64,
+        15 => 128,
+        17..=20 | 24 => 8,
+        21..=23 => 4,
+        25 | 26 => 2,
+        _ => dtype(code).map_or(0, |dtype| 8 * dtype.size() as u64),
+    }
+}
+
 /// `TensorProto.DataType` of an element type.
 pub(super) fn data_type(dtype: Dtype) -> i64 {
     match dtype {

@@ -1,5 +1,7 @@
 //! What a TFLite file says, as plain data: tensors, operators, buffers.
 
+use std::cell::Cell;
+
 use half::{bf16, f16};
 
 use super::flatbuffer::{Scalar, Table};
@@ -8,6 +10,9 @@ use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{Storage, Tensor, element_count};
 use crate::types::Quantization;
+
+/// Bytes of vectors that may be read from a file of no size; a file may share each of its vectors eight times.
+const BUDGET: usize = 64 << 20;
 
 /// Most tensors, operators or buffers of a file.
 const MOST_TABLES: usize = 100_000;
@@ -87,7 +92,21 @@ pub(super) struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    pub(super) fn new(root: Table<'a>) -> Result<Self> {
+    /// What may be read of a file of these bytes.
+    pub(super) fn budget(bytes: &[u8]) -> Cell<usize> {
+        Cell::new(bytes.len().saturating_mul(8).saturating_add(BUDGET))
+    }
+
+    pub(super) fn new(bytes: &'a [u8], budget: &'a Cell<usize>) -> Result<Self> {
+        if bytes.get(4..8) != Some(b"TFL3") {
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                "TFLite file",
+                "the identifier TFL3",
+                "another",
+            ));
+        }
+        let root = Table::root(bytes, budget)?;
         let version = root.number(0, 0u32)?;
         if version != 3 {
             return Err(Error::new(
@@ -137,15 +156,20 @@ impl<'a> File<'a> {
         })
     }
 
+    /// The bytes that the file holds of a tensor; none for one that is made by an operator or given.
+    pub(super) fn stored(&self, tensor: &TensorInfo<'_>) -> Result<&'a [u8]> {
+        let buffer = &self.buffers[tensor.buffer];
+        let offset = buffer.number(1, 0u64)?;
+        if offset > 1 {
+            return buffer.outside(offset, buffer.number(2, 0u64)?);
+        }
+        buffer.bytes(0)
+    }
+
     /// The elements of a tensor that the file holds; `None` where it holds none.
     pub(super) fn constant(&self, index: usize) -> Result<Option<Tensor>> {
         let tensor = &self.tensors[index];
-        let buffer = &self.buffers[tensor.buffer];
-        let mut bytes = buffer.bytes(0)?;
-        let offset = buffer.number(1, 0u64)?;
-        if offset > 1 {
-            bytes = buffer.outside(offset, buffer.number(2, 0u64)?)?;
-        }
+        let bytes = self.stored(tensor)?;
         let place = || format!("tensor {}", tensor.name);
         let count = element_count(&tensor.shape).ok_or_else(|| {
             Error::new(

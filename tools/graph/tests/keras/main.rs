@@ -144,7 +144,7 @@ fn unknown_layers_are_listed_at_once() {
     ]}});
     let e = keras::read(&config.to_string(), &mut |_, _| panic!("no weights")).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
-    assert_eq!(e.found(), "Lambda (trick), MultiHeadAttention (heads)");
+    assert_eq!(e.found(), "Lambda (trick); MultiHeadAttention (heads)");
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn what_tflite_does_not_express_is_listed_at_once() {
     g.outputs.push(z);
     let e = tflite::write(&g).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
-    assert_eq!(e.found(), "Unary(Erf) (first), Hardmax (second)");
+    assert_eq!(e.found(), "Unary(Erf) (first); Hardmax (second)");
 }
 
 #[test]

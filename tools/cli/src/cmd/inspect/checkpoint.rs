@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbic_checkpoint::Checkpoint;
+use limbic_graph::{Contents, keras};
 use limbic_models::Match;
 use serde::Serialize;
 
+use super::{graph, one_line};
 use crate::convert::source;
 use crate::show::print_line;
 
@@ -26,6 +28,8 @@ struct Report<'a> {
     metadata: Vec<Pair<'a>>,
     /// Keras' description of the architecture.
     model_config: Option<serde_json::Value>,
+    /// The graph that Keras' description makes.
+    graph: Option<graph::Report>,
     /// What was neither read nor run.
     skipped: Vec<Skipped<'a>>,
     /// Architectures by how well they fit, the best first; those that share no parameter are left out.
@@ -119,6 +123,9 @@ pub fn show(path: &Path, checkpoint: &Checkpoint, json: bool) -> Result<()> {
             // Text that is no JSON is shown as the text it is.
             serde_json::from_str(config).unwrap_or_else(|_| config.into())
         }),
+        graph: checkpoint
+            .model_config()
+            .map(|config| keras_graph(config, checkpoint)),
         skipped: checkpoint
             .skipped()
             .iter()
@@ -134,8 +141,9 @@ pub fn show(path: &Path, checkpoint: &Checkpoint, json: bool) -> Result<()> {
     }
     print(&report)?;
     // A Keras file says itself how its layers are joined.
-    if report.model_config.is_some() {
-        return Ok(());
+    if let Some(graph) = &report.graph {
+        print_line("\ngraph")?;
+        return graph.print();
     }
     print_line("\narchitecture")?;
     let fitting: Vec<String> = recognised
@@ -151,6 +159,13 @@ pub fn show(path: &Path, checkpoint: &Checkpoint, json: bool) -> Result<()> {
     lines
         .iter()
         .try_for_each(|line| print_line(&format!("  {}", one_line(line))))
+}
+
+fn keras_graph(config: &str, checkpoint: &Checkpoint) -> graph::Report {
+    match keras::contents(config) {
+        Ok(contents) => graph::Report::new(contents, source::keras_graph(checkpoint)),
+        Err(error) => graph::Report::new(Contents::default(), Err(error)),
+    }
 }
 
 fn print(report: &Report<'_>) -> Result<()> {
@@ -205,11 +220,4 @@ fn print(report: &Report<'_>) -> Result<()> {
         ))?;
     }
     Ok(())
-}
-
-/// A stranger's text without what moves a terminal's cursor.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

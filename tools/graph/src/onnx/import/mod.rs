@@ -67,15 +67,14 @@ pub fn read_bound(bytes: &[u8], folder: Option<&Path>, bound: &HashMap<String, T
     importer.outputs(&frame, graph)?;
     let Importer { graph, problems, .. } = importer;
     if !problems.is_empty() {
-        let found = problems.into_iter().collect::<Vec<_>>().join("; ");
         let expected = "operators, versions, attributes and element types that this release knows";
-        return Err(Error::new(ErrorKind::Unsupported, graph.name, expected, found));
+        return Err(Error::unsupported(graph.name, expected, problems));
     }
     Ok(graph)
 }
 
 /// Domain of the standard operators.
-fn is_standard(domain: &str) -> bool {
+pub(super) fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 

@@ -9,10 +9,8 @@ mod recurrent;
 mod resample;
 mod signal;
 
-use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::flatbuffer::Table;
 use super::model::{File, Kind};
 use crate::dtype::Dtype;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,9 +19,6 @@ use crate::op::{Op, Unary};
 use crate::tensor::Tensor;
 use crate::types::{Dim, Symbol, TensorType};
 use call::Call;
-
-/// Bytes of vectors that may be read from a file of no size; a file may share each of its vectors eight times.
-const BUDGET: usize = 64 << 20;
 
 /// Greatest number that an extent that the file leaves open may be bound to.
 const MOST_EXTENT: usize = 1 << 24;
@@ -40,16 +35,8 @@ const MOST_EXTENT: usize = 1 << 24;
 /// [`ErrorKind::Malformed`] or [`ErrorKind::Limit`] for a damaged file; [`ErrorKind::Unsupported`] listing all
 /// operators that are not known, each with its first output.
 pub fn read(bytes: &[u8]) -> Result<Graph> {
-    if bytes.get(4..8) != Some(b"TFL3") {
-        return Err(Error::new(
-            ErrorKind::Malformed,
-            "TFLite file",
-            "the identifier TFL3",
-            "another",
-        ));
-    }
-    let budget = Cell::new(bytes.len().saturating_mul(8).saturating_add(BUDGET));
-    let file = File::new(Table::root(bytes, &budget)?)?;
+    let budget = File::budget(bytes);
+    let file = File::new(bytes, &budget)?;
     let mut importer = Importer {
         values: vec![None; file.tensors.len()],
         graph: Graph::new("tflite"),
@@ -150,11 +137,10 @@ impl<'a> Importer<'a> {
         if unsupported.is_empty() {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Unsupported,
+        Err(Error::unsupported(
             "TFLite file",
             "operators that are known",
-            unsupported.join(", "),
+            unsupported,
         ))
     }
 

@@ -124,12 +124,7 @@ impl Exporter<'_> {
             return Ok(());
         }
         let expected = "operations that TFLite's builtin operators express";
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            &graph.name,
-            expected,
-            unsupported.join(", "),
-        ))
+        Err(Error::unsupported(&graph.name, expected, unsupported))
     }
 
     fn node(&mut self, n: usize, node: &Node) -> Result<()> {
