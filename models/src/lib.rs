@@ -11,14 +11,17 @@
 #![forbid(unsafe_code)]
 
 pub mod bert;
+mod bit;
 mod checkpoints;
 pub mod declared;
 mod face_small;
+mod llama;
 mod network;
 mod recognise;
 mod resnet;
 mod resnet_cifar;
 mod settings;
+mod silero_vad;
 mod speech_small;
 mod text_small;
 mod ultra_light_rfb;
@@ -78,9 +81,12 @@ impl Family for Architecture {
 /// All architectures that are known by name.
 pub const ARCHITECTURES: &[Architecture] = &[
     bert::ARCHITECTURE,
+    bit::ARCHITECTURE,
     face_small::ARCHITECTURE,
+    llama::ARCHITECTURE,
     resnet::ARCHITECTURE,
     resnet_cifar::ARCHITECTURE,
+    silero_vad::ARCHITECTURE,
     speech_small::ARCHITECTURE,
     text_small::ARCHITECTURE,
     ultra_light_rfb::ARCHITECTURE,

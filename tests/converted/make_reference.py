@@ -43,7 +43,9 @@ def make_input(spec):
         (_, channels, rows, columns), block = spec["shape"], spec["block"]
         small = make_input({**spec, "shape": [1, 1, rows // block, columns // block], "block": None})
         return small.repeat(channels, 1).repeat(block, 2).repeat(block, 3)
-    if "ones" in spec:
+    if "step" in spec:
+        values = np.full(count, spec["step"], np.int64)
+    elif "ones" in spec:
         values = (np.arange(count) < spec["ones"]).astype(np.int64)
     elif spec["dtype"] == "i64":
         low, high = spec["range"]
@@ -115,6 +117,127 @@ def resnet20(path):
             for i in range(3):
                 x = block(x, f"layer{stage}.{i}", 2 if stage > 1 and i == 0 else 1)
         return {"logits": F.linear(x.mean((2, 3)), state["linear.weight"], state["linear.bias"]).numpy()}
+
+    return run
+
+
+def llama(path):
+    """llama2.c's forward pass over all tokens given so far, without a cache; angles by their formula."""
+    with open(path, "rb") as file:
+        width, wide, layers, heads, shared, words, positions = np.frombuffer(file.read(28), "<i4")
+        size = width // heads
+
+        def take(*shape):
+            count = int(np.prod(shape))
+            return torch.from_numpy(np.frombuffer(file.read(4 * count), "<f4").reshape(shape).copy())
+
+        table = take(words, width)
+        attention_norm = take(layers, width)
+        wq, wk, wv = take(layers, width, width), take(layers, shared * size, width), take(layers, shared * size, width)
+        wo, feed_norm = take(layers, width, width), take(layers, width)
+        w1, w2, w3 = take(layers, wide, width), take(layers, width, wide), take(layers, wide, width)
+        final_norm = take(width)
+
+    def norm(x, weight):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * weight
+
+    def turned(x):
+        """x [heads, length, size], pairs of neighbours as complex numbers."""
+        angles = torch.outer(torch.arange(x.shape[1]), 10000.0 ** (-torch.arange(0, size, 2) / size))
+        pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2).contiguous())
+        return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
+
+    seen = []
+
+    def run(given):
+        seen.append(int(given["token"].item()))
+        assert len(seen) == given["position"].item() + 1 <= positions
+        x = table[torch.tensor(seen)]
+        length = len(seen)
+        for n in range(layers):
+            y = norm(x, attention_norm[n])
+            q, k, v = (F.linear(y, w[n]).view(length, -1, size).transpose(0, 1) for w in (wq, wk, wv))
+            q, k = turned(q), turned(k)
+            k, v = (part.repeat_interleave(int(heads // shared), 0) for part in (k, v))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + F.linear(y.transpose(0, 1).reshape(length, -1), wo[n])
+            y = norm(x, feed_norm[n])
+            x = x + F.linear(F.silu(F.linear(y, w1[n])) * F.linear(y, w3[n]), w2[n])
+        logits = F.linear(norm(x[-1], final_norm), table)
+        # There is no cache to compare.
+        states = {f"{kind}.{n}_next": None for n in range(layers) for kind in ("key", "value")}
+        return {"logits": logits.reshape(1, 1, -1).numpy(), **states}
+
+    return run
+
+
+def llama_states(layers, shape):
+    names = [f"{kind}.{n}" for n in range(layers) for kind in ("key", "value")]
+    inputs = [{"name": name, "shape": shape, "dtype": "f32", "zeros": True} for name in names]
+    return inputs, [[name, f"{name}_next"] for name in names]
+
+
+def bit_weights():
+    """Names and shapes of a small Big Transfer ResNet, with the ranges that its random weights are drawn from."""
+    tensors = []
+
+    def conv(name, *shape):
+        tensors.append((f"resnet/{name}/standardized_conv2d/kernel", list(shape), -0.1, 0.1))
+
+    def norm(name, channels):
+        tensors.append((f"resnet/{name}group_norm/gamma", [channels], 0.5, 1.5))
+        tensors.append((f"resnet/{name}group_norm/beta", [channels], -0.5, 0.5))
+
+    conv("root_block", 7, 7, 3, 32)
+    before = 32
+    for block, units in zip((1, 2, 3, 4), (2, 1, 2, 1)):
+        for unit in range(1, units + 1):
+            name = f"block{block}/unit{unit:02}"
+            norm(f"{name}/a/", before)
+            if unit == 1:
+                conv(f"{name}/a/proj", 1, 1, before, 64)
+            conv(f"{name}/a", 1, 1, before, 32)
+            norm(f"{name}/b/", 32)
+            conv(f"{name}/b", 3, 3, 32, 32)
+            norm(f"{name}/c/", 32)
+            conv(f"{name}/c", 1, 1, 32, 64)
+            before = 64
+    norm("", 64)
+    tensors.append(("resnet/head/conv2d/kernel", [1, 1, 64, 8], -0.2, 0.2))
+    tensors.append(("resnet/head/conv2d/bias", [8], -0.2, 0.2))
+    return [{**f32(name, shape, 100 + n, low, high)} for n, (name, shape, low, high) in enumerate(tensors)]
+
+
+def bit(weights):
+    """Big Transfer's ResNet-v2 as the paper has it: pre-activation, weight standardisation, group normalisation."""
+    state = {spec["name"].removeprefix("resnet/"): torch.from_numpy(make_input(spec)) for spec in weights}
+
+    def conv(x, name, stride=1):
+        weight = state[f"{name}/standardized_conv2d/kernel"].permute(3, 2, 0, 1)
+        variance, mean = torch.var_mean(weight, dim=(1, 2, 3), keepdim=True, correction=0)
+        weight = (weight - mean) / torch.sqrt(variance + 1e-10)
+        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
+
+    def norm(x, name):
+        return F.relu(F.group_norm(x, 32, state[f"{name}group_norm/gamma"], state[f"{name}group_norm/beta"], 1e-5))
+
+    def run(given):
+        x = conv(torch.from_numpy(given["input"]), "root_block", 2)
+        x = F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3, 2)
+        for block in (1, 2, 3, 4):
+            unit = 1
+            while f"block{block}/unit{unit:02}/a/group_norm/gamma" in state:
+                name = f"block{block}/unit{unit:02}"
+                stride = 2 if block > 1 and unit == 1 else 1
+                y = norm(x, f"{name}/a/")
+                shortcut = conv(y, f"{name}/a/proj", stride) if unit == 1 else x
+                y = norm(conv(y, f"{name}/a"), f"{name}/b/")
+                y = norm(conv(y, f"{name}/b", stride), f"{name}/c/")
+                x = conv(y, f"{name}/c") + shortcut
+                unit += 1
+        x = norm(x, "").mean((2, 3), keepdim=True)
+        logits = F.conv2d(x, state["head/conv2d/kernel"].permute(3, 2, 0, 1), state["head/conv2d/bias"])
+        return {"logits": logits.flatten(1).numpy()}
 
     return run
 
@@ -207,6 +330,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("LIMBIC_SHARED", ROOT.parent / "shared/data")))
     parser.add_argument("--minilm", type=Path, default=os.environ.get("LIMBIC_MINILM"))
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="cases to make again; the others stay as they are")
     options = parser.parse_args()
     torch.set_num_threads(1)
     checkpoints = options.shared / "checkpoints"
@@ -214,6 +338,7 @@ def main():
     rfb = with_runtime(faces / "version-RFB-320_without_postprocessing.onnx")
     silero = with_runtime(checkpoints / "vad/silero_vad_16k_op15.onnx", {"sr": np.array(16000, np.int64)})
     text = [tokens("token_ids", [1, 24], 8, 0, 12000), mask("attention_mask", [1, 24], 19)]
+    caches, states = llama_states(5, [1, 4, 512, 8])
     cases = [
         {
             "name": "ultra-light ONNX",
@@ -242,6 +367,31 @@ def main():
             "steps": 3,
             "inputs": [f32("input", [1, 576], 4, -0.5, 0.5), {"name": "state", "shape": [2, 1, 128], "dtype": "f32", "zeros": True}],
             "run": silero,
+        },
+        {
+            "name": "Silero VAD safetensors",
+            "file": "checkpoints/vad/silero_vad_16k.safetensors",
+            "architecture": "silero-vad",
+            "states": [["state", "stateN"]],
+            "steps": 3,
+            "inputs": [f32("input", [1, 576], 4, -0.5, 0.5), {"name": "state", "shape": [2, 1, 128], "dtype": "f32", "zeros": True}],
+            "run": silero,
+        },
+        {
+            "name": "stories260K",
+            "file": "checkpoints/tinyllama_stories260k/stories260K.bin",
+            "architecture": "llama",
+            "states": states,
+            "steps": 6,
+            "inputs": [tokens("token", [1, 1], 30, 0, 512), {"name": "position", "shape": [1], "dtype": "i64", "step": 0}, *caches],
+            "run": llama(checkpoints / "tinyllama_stories260k/stories260K.bin"),
+        },
+        {
+            "name": "small BiT ResNet",
+            "weights": bit_weights(),
+            "architecture": "bit-resnet",
+            "inputs": [f32("input", [1, 3, 128, 128], 31)],
+            "run": bit(bit_weights()),
         },
         {
             "name": "CIFAR ResNet-20",
@@ -282,6 +432,9 @@ def main():
                 "run": minilm(options.minilm),
             }
         )
+    path = HERE / "reference.json"
+    if options.only:
+        cases = [case for case in cases if case["name"] in options.only]
     for case in cases:
         run, state, runs = case.pop("run"), {}, []
         for step in range(case.get("steps", 1)):
@@ -291,16 +444,19 @@ def main():
                 if spec.get("zeros"):
                     given[name] = state.get(name, np.zeros(spec["shape"], np.float32))
                 else:
-                    given[name] = make_input({**spec, "seed": spec.get("seed", 0) + 1000 * step})
+                    number = {"step": step} if "step" in spec else {}
+                    given[name] = make_input({**spec, "seed": spec.get("seed", 0) + 1000 * step, **number})
             with torch.no_grad():
                 found = run(given)
             for before, after in case.get("states", []):
                 state[before] = found[after]
             digests = {s["name"]: digest(given[s["name"]]) for s in case["inputs"] if not s.get("zeros")}
-            runs.append({"digests": digests, "outputs": {name: record_output(value) for name, value in found.items()}})
+            runs.append({"digests": digests, "outputs": {name: record_output(value) for name, value in found.items() if value is not None}})
         case["runs"] = runs
         print(f"{case['name']}: {', '.join(runs[0]['outputs'])}")
-    path = HERE / "reference.json"
+    if options.only:
+        known = {case["name"]: case for case in json.loads(path.read_text())["cases"]}
+        cases = list({**known, **{case["name"]: case for case in cases}}.values())
     path.write_text(json.dumps({"cases": cases}, indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")
 
 

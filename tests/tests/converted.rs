@@ -63,6 +63,21 @@ fn text_small_from_its_parameters_answers_as_pytorch_does() {
 }
 
 #[test]
+fn silero_from_its_safetensors_answers_as_its_onnx_file_does() {
+    check("Silero VAD safetensors");
+}
+
+#[test]
+fn a_llama_with_its_state_answers_as_one_that_sees_all_tokens_at_once() {
+    check("stories260K");
+}
+
+#[test]
+fn a_bit_resnet_answers_as_pytorch_does() {
+    check("small BiT ResNet");
+}
+
+#[test]
 fn minilm_answers_as_transformers_does() {
     check("MiniLM-L6");
 }
@@ -114,6 +129,13 @@ fn check(name: &str) {
 fn open(case: &Value) -> Option<Graph> {
     if let Some(name) = case.get("bundle").and_then(Value::as_str) {
         let weights = of_bundle(name);
+        return Some(converted(case, &weights, Path::new("")));
+    }
+    if let Some(tensors) = case.get("weights").and_then(Value::as_array) {
+        let weights: BTreeMap<String, Tensor> = tensors
+            .iter()
+            .map(|spec| (text(spec, "name").to_owned(), generated(spec, 0)))
+            .collect();
         return Some(converted(case, &weights, Path::new("")));
     }
     if let Some(file) = case.get("minilm").and_then(Value::as_str) {
@@ -228,11 +250,23 @@ fn shape(spec: &Value) -> Vec<usize> {
 
 /// An input as `make_reference.py` makes it; its digest must be the one of the reference.
 fn input(spec: &Value, step: u64, digests: &Value) -> Tensor {
+    if spec.get("zeros").is_some() {
+        let shape = shape(spec);
+        return Tensor::new(&shape, vec![0.0f32; shape.iter().product()]).unwrap();
+    }
+    let tensor = generated(spec, step);
+    assert_eq!(
+        digests[text(spec, "name")].as_str().unwrap(),
+        digest(&tensor),
+        "input {spec}"
+    );
+    tensor
+}
+
+/// The tensor of a description, in the given run.
+fn generated(spec: &Value, step: u64) -> Tensor {
     let shape = shape(spec);
     let count: usize = shape.iter().product();
-    if spec.get("zeros").is_some() {
-        return Tensor::new(&shape, vec![0.0f32; count]).unwrap();
-    }
     let range = |at: usize| spec["range"][at].as_f64().unwrap();
     let mut generator = spec["seed"].as_u64().unwrap_or(0) + 1000 * step;
     let mut next = || {
@@ -241,7 +275,9 @@ fn input(spec: &Value, step: u64, digests: &Value) -> Tensor {
             .wrapping_add(1442695040888963407);
         generator >> 40
     };
-    let tensor = if let Some(ones) = spec.get("ones").and_then(Value::as_u64) {
+    if spec.get("step").is_some() {
+        Tensor::new(&shape, vec![step as i64; count]).unwrap()
+    } else if let Some(ones) = spec.get("ones").and_then(Value::as_u64) {
         let values: Vec<i64> = (0..count as u64).map(|i| i64::from(i < ones)).collect();
         Tensor::new(&shape, values).unwrap()
     } else if spec["dtype"] == "i64" {
@@ -268,13 +304,7 @@ fn input(spec: &Value, step: u64, digests: &Value) -> Tensor {
             .map(|_| (low + (high - low) * (next() as f64 / unit)) as f32)
             .collect();
         Tensor::new(&shape, values).unwrap()
-    };
-    assert_eq!(
-        digests[text(spec, "name")].as_str().unwrap(),
-        digest(&tensor),
-        "input {spec}"
-    );
-    tensor
+    }
 }
 
 fn digest(tensor: &Tensor) -> String {

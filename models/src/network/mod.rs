@@ -5,7 +5,9 @@ mod layers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use limbic_graph::op::{Binary, Unary};
-use limbic_graph::{Dim, Dtype, Error, ErrorKind, Graph, Op, Result, Symbol, Tensor, TensorType, ValueId};
+use limbic_graph::{
+    Dim, Dtype, Error, ErrorKind, Graph, Node, Op, Result, Symbol, Tensor, TensorType, ValueId,
+};
 
 pub use layers::Conv;
 
@@ -239,6 +241,32 @@ impl<'w> Network<'w> {
     pub fn node(&mut self, name: &str, op: Op, inputs: &[ValueId], dtype: Dtype) -> ValueId {
         let name = self.name(name);
         self.graph.add_node(name, op, inputs, TensorType::unshaped(dtype))
+    }
+
+    /// A node of which some inputs are left out and some outputs not wanted; gives those that are, named behind the
+    /// node.
+    pub(crate) fn node_of_many(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[Option<ValueId>],
+        outputs: &[Option<&str>],
+    ) -> Vec<ValueId> {
+        let node = self.name(name);
+        let outputs: Vec<Option<ValueId>> = outputs
+            .iter()
+            .map(|output| {
+                let name = self.name(&format!("{name}.{}", (*output)?));
+                Some(self.graph.add_value(name, TensorType::unshaped(Dtype::F32)))
+            })
+            .collect();
+        self.graph.nodes.push(Node {
+            name: node,
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+        });
+        outputs.into_iter().flatten().collect()
     }
 
     /// A function of each element.
