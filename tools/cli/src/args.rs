@@ -218,8 +218,8 @@ pub enum Gated {
 /// `limbic inspect`
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// Bundle or checkpoint to show.
-    #[arg(value_name = "BUNDLE|CHECKPOINT")]
+    /// Bundle, ONNX or TFLite file, or checkpoint to show.
+    #[arg(value_name = "BUNDLE|GRAPH|CHECKPOINT")]
     pub file: PathBuf,
 
     /// One JSON document instead of tables.
@@ -422,8 +422,12 @@ pub struct Quantize {
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["calib", "tune", "eval"])]
     pub data: Option<PathBuf>,
 
+    /// Board to choose the scheme for: a name such as raspberry-pi-5, or a file that describes one.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub board: Option<String>,
+
     /// Scheme: int8, int8-symmetric, dynamic, mixed, weights-int8, weights-int4 or f16; without it chosen by the
-    /// architecture.
+    /// board or the architecture.
     #[arg(long, value_name = "NAME")]
     pub scheme: Option<String>,
 

@@ -1,5 +1,6 @@
 //! `limbic quantize`
 
+mod board;
 mod judge;
 mod pack;
 
@@ -29,6 +30,8 @@ struct Document<'a> {
     /// How the data sets were made, in words.
     data: String,
     head: &'a str,
+    /// The board that the scheme was chosen for, unless it was given.
+    board: Option<&'a str>,
     fitted: &'a [String],
     #[serde(flatten)]
     report: &'a limbic_quantize::report::Report,
@@ -38,7 +41,8 @@ struct Document<'a> {
 pub fn run(args: &Quantize) -> Result<ExitCode> {
     let bundle =
         Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
-    let recipe = recipe(args)?;
+    let mut recipe = recipe(args)?;
+    let board = args.board.as_deref().map(board::open).transpose()?;
     let table = args
         .table
         .as_deref()
@@ -47,6 +51,12 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
     let network = Network::open(&bundle, None)?;
     let (sets, words) = sets(args, &network)?;
     let graph = network.graph.clone();
+    // What a recipe or --scheme says comes before the board.
+    let mut chosen_for = None;
+    if let (Some(board), None) = (&board, recipe.scheme) {
+        recipe.scheme = Some(board::scheme(board, &graph)?);
+        chosen_for = Some(board.name.as_str());
+    }
     let mut data = Data::new(
         network,
         bundle.manifest(),
@@ -60,6 +70,7 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
         model: &bundle.manifest().name,
         data: words,
         head: &data.head.name,
+        board: chosen_for,
         fitted: &data.fitted,
         report: &outcome.report,
     };
@@ -71,6 +82,9 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
             "{}, head {}: {}",
             document.model, document.head, document.data
         ))?;
+        if let (Some(board), Some(scheme)) = (document.board, recipe.scheme) {
+            print_line(&format!("scheme {} for board {board}", scheme.name()))?;
+        }
         print_line(outcome.report.to_text().trim_end())?;
         for fitted in document.fitted {
             print_line(fitted)?;
