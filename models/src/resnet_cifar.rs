@@ -1,10 +1,10 @@
 //! ResNets for 32x32 pictures, as He et al. 2015 (section 4.2) describe them.
 
-use limbic_graph::op::{Binary, PadMode, Unary};
+use limbic_graph::op::{PadMode, Unary};
 use limbic_graph::{Dtype, Op, Result, Tensor, ValueId};
 
 use crate::network::{Conv, Network};
-use crate::{Architecture, Settings};
+use crate::{Architecture, Settings, resnet};
 
 /// The architecture of any depth, shortcuts without parameters (option A) or as a 1x1 convolution (option B).
 pub(crate) const ARCHITECTURE: Architecture = Architecture {
@@ -22,41 +22,27 @@ fn build(net: &mut Network<'_>, settings: &Settings) -> Result<()> {
         .unwrap_or_else(|| vec![1, channels, 32, 32]);
     let x = net.input("input", Dtype::F32, &shape);
     let x = net.conv_norm("conv1", "bn1", x, &Conv::square(3, 1))?;
-    let mut x = net.unary("relu", Unary::Relu, x);
-    for stage in 1..=3 {
-        let blocks = net.count_under(&format!("layer{stage}.")).max(1);
-        for block in 0..blocks {
-            let stride = if stage > 1 && block == 0 { 2 } else { 1 };
-            x = basic(net, &format!("layer{stage}.{block}"), x, stride)?;
-        }
-    }
+    let x = net.unary("relu", Unary::Relu, x);
+    let x = resnet::stages(net, 3, x, block)?;
     let pooled = net.global_mean("pooled", x);
     let logits = net.linear("linear", pooled)?;
     net.output("logits", logits);
     Ok(())
 }
 
-fn basic(net: &mut Network<'_>, prefix: &str, x: ValueId, stride: usize) -> Result<ValueId> {
+fn block(net: &mut Network<'_>, prefix: &str, x: ValueId, stride: usize) -> Result<ValueId> {
     let part = |name: &str| format!("{prefix}.{name}");
-    let y = net.conv_norm(&part("conv1"), &part("bn1"), x, &Conv::square(3, stride))?;
-    let y = net.unary(&part("relu1"), Unary::Relu, y);
-    let y = net.conv_norm(&part("conv2"), &part("bn2"), y, &Conv::square(3, 1))?;
+    let y = resnet::basic(net, prefix, x, stride)?;
     let weight = part("conv1.weight");
     let (outputs, inputs) = (net.extent(&weight, 0), net.extent(&weight, 1));
     let shortcut = if net.has_under(&part("shortcut.")) {
-        net.conv_norm(
-            &part("shortcut.0"),
-            &part("shortcut.1"),
-            x,
-            &Conv::square(1, stride),
-        )?
+        resnet::projected(net, &part("shortcut"), x, stride)?
     } else if stride > 1 || outputs != inputs {
         padded(net, &part("shortcut"), x, stride, outputs.saturating_sub(inputs))
     } else {
         x
     };
-    let sum = net.binary(&part("add"), Binary::Add, y, shortcut);
-    Ok(net.unary(&part("relu2"), Unary::Relu, sum))
+    Ok(resnet::joined(net, prefix, y, shortcut))
 }
 
 /// Every `stride`-th element, and channels of zeros on both sides.

@@ -70,6 +70,11 @@ impl Error {
         }
     }
 
+    /// An input of an operation that is left out and may not be.
+    pub(crate) fn left_out(n: usize) -> Self {
+        Self::new(ErrorKind::Name, "", format!("input {n}"), "none")
+    }
+
     /// Class of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -18,7 +18,7 @@ pub(crate) use signal::transform_length;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, ValueId};
-use crate::op::Op;
+use crate::op::{Family, Op};
 use crate::tensor::Tensor;
 use crate::types::{Dim, TensorType};
 
@@ -44,8 +44,7 @@ impl<'a> Known<'a> {
     /// # Errors
     /// [`ErrorKind::Name`] if it is left out.
     pub fn ty(&self, n: usize) -> Result<&'a TensorType> {
-        self.optional(n)
-            .ok_or_else(|| Error::new(ErrorKind::Name, "", format!("input {n}"), "none"))
+        self.optional(n).ok_or_else(|| Error::left_out(n))
     }
 
     /// Type of an input that may be left out.
@@ -73,60 +72,14 @@ impl<'a> Known<'a> {
 /// # Errors
 /// [`ErrorKind::Shape`], [`ErrorKind::Dtype`], [`ErrorKind::Value`] or [`ErrorKind::Name`] where the inputs do not fit.
 pub fn output_types(op: &Op, inputs: Known<'_>, outputs: usize) -> Result<Vec<TensorType>> {
-    use Op::*;
-    match op {
-        Unary(_)
-        | Binary(_)
-        | Compare(_)
-        | Logic(_)
-        | Variadic(_)
-        | Where
-        | Clip
-        | Cast { .. }
-        | BitCast { .. }
-        | Reduce { .. }
-        | ArgExtreme { .. }
-        | Softmax { .. }
-        | LogSoftmax { .. }
-        | Hardmax { .. }
-        | Cumulative { .. }
-        | TopK { .. }
-        | LpNormalization { .. } => math::output_types(op, inputs, outputs),
-        Conv(_)
-        | ConvTranspose(_)
-        | DeformConv(_)
-        | ConvInteger(_)
-        | Pool(_)
-        | GlobalPool(_)
-        | MaxUnpool(_)
-        | Gemm { .. }
-        | MatMul
-        | MatMulInteger
-        | BatchNormalization { .. }
-        | InstanceNormalization { .. }
-        | GroupNormalization { .. }
-        | LayerNormalization { .. }
-        | RmsNormalization { .. }
-        | MeanVarianceNormalization { .. }
-        | LocalResponseNormalization { .. }
-        | Attention(_)
-        | RotaryEmbedding(_)
-        | Recurrent(_)
-        | Resize(_)
-        | GridSample { .. }
-        | AffineGrid { .. }
-        | RoiAlign(_)
-        | NonMaxSuppression { .. }
-        | Col2Im(_)
-        | QLinearConv(_)
-        | QLinearMatMul => layer::output_types(op, inputs, outputs),
-        Dft { .. } | Stft { .. } | Window { .. } => signal::output_types(op, inputs, outputs),
-        DynamicMatMul => dynamic::output_types(inputs),
-        Quantize(_) | Dequantize(_) | DynamicQuantize | Requantize => {
-            quant::output_types(op, inputs, outputs)
-        }
-        If { .. } => control::output_types(op, inputs, outputs),
-        _ => array::output_types(op, inputs, outputs),
+    match op.family() {
+        Family::Math => math::output_types(op, inputs, outputs),
+        Family::Layer => layer::output_types(op, inputs, outputs),
+        Family::Signal => signal::output_types(op, inputs, outputs),
+        Family::Dynamic => dynamic::output_types(inputs),
+        Family::Quantization => quant::output_types(op, inputs, outputs),
+        Family::Control => control::output_types(op, inputs, outputs),
+        Family::Array => array::output_types(op, inputs, outputs),
     }
 }
 

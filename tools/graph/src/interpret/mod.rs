@@ -20,9 +20,9 @@ mod wide;
 
 pub use drive::{run, run_observed};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Rounding;
-use crate::op::Op;
+use crate::op::{Family, Op};
 use crate::tensor::Tensor;
 use crate::types::TensorType;
 
@@ -43,10 +43,9 @@ impl<'a> Call<'a> {
     /// An input.
     ///
     /// # Errors
-    /// [`ErrorKind::Name`] if it is left out.
+    /// [`crate::ErrorKind::Name`] if it is left out.
     pub fn input(&self, n: usize) -> Result<&'a Tensor> {
-        self.optional(n)
-            .ok_or_else(|| Error::new(ErrorKind::Name, "", format!("input {n}"), "none"))
+        self.optional(n).ok_or_else(|| Error::left_out(n))
     }
 
     /// An input that may be left out.
@@ -62,65 +61,21 @@ impl<'a> Call<'a> {
 
 /// Applies one operation to real numbers and plain integers: quantized types are seen to by the caller.
 fn kernel(call: Call<'_>) -> Result<Vec<Tensor>> {
-    use Op::*;
-    match call.op {
-        Unary(_)
-        | Binary(_)
-        | Compare(_)
-        | Logic(_)
-        | Variadic(_)
-        | Where
-        | Clip
-        | Cast { .. }
-        | BitCast { .. }
-        | Reduce { .. }
-        | ArgExtreme { .. }
-        | Softmax { .. }
-        | LogSoftmax { .. }
-        | Hardmax { .. }
-        | Cumulative { .. }
-        | TopK { .. }
-        | LpNormalization { .. } => math::run(call),
-        Conv(_)
-        | ConvTranspose(_)
-        | DeformConv(_)
-        | ConvInteger(_)
-        | Pool(_)
-        | GlobalPool(_)
-        | MaxUnpool(_)
-        | Gemm { .. }
-        | MatMul
-        | MatMulInteger
-        | BatchNormalization { .. }
-        | InstanceNormalization { .. }
-        | GroupNormalization { .. }
-        | LayerNormalization { .. }
-        | RmsNormalization { .. }
-        | MeanVarianceNormalization { .. }
-        | LocalResponseNormalization { .. }
-        | Attention(_)
-        | RotaryEmbedding(_)
-        | Recurrent(_)
-        | Resize(_)
-        | GridSample { .. }
-        | AffineGrid { .. }
-        | RoiAlign(_)
-        | NonMaxSuppression { .. }
-        | Col2Im(_)
-        | QLinearConv(_)
-        | QLinearMatMul => layer::run(call),
-        Dft { .. } | Stft { .. } | Window { .. } => signal::run(call),
-        DynamicMatMul => dynamic::run(call),
-        Quantize(_) | Dequantize(_) | DynamicQuantize | Requantize => quant::run(call),
-        If { .. } => control::run(call),
-        _ => array::run(call),
+    match call.op.family() {
+        Family::Math => math::run(call),
+        Family::Layer => layer::run(call),
+        Family::Signal => signal::run(call),
+        Family::Dynamic => dynamic::run(call),
+        Family::Quantization => quant::run(call),
+        Family::Control => control::run(call),
+        Family::Array => array::run(call),
     }
 }
 
 /// Applies one operation, quantized types included.
 ///
 /// # Errors
-/// [`ErrorKind::Shape`], [`ErrorKind::Dtype`], [`ErrorKind::Value`] or [`ErrorKind::Name`] where the inputs do not fit.
+/// As [`crate::infer::output_types`].
 pub fn evaluate(call: Call<'_>) -> Result<Vec<Tensor>> {
     if quantized::concerns(&call) {
         return quantized::run(call);

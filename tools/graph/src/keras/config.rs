@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::op::Padding;
 
 /// Most layers of a model, and most elements of a list in a configuration.
 pub(super) const MOST: usize = 10_000;
@@ -138,6 +139,20 @@ impl<'a> Layer<'a> {
             return Err(self.wrong(key, &format!("{count} numbers"), value));
         }
         Ok(Some(sizes))
+    }
+
+    /// Numbers of each axis as [`Layer::sizes`], 1 where none are given.
+    pub(super) fn sizes_or_ones(&self, key: &str, count: usize) -> Result<Vec<usize>> {
+        Ok(self.sizes(key, count)?.unwrap_or_else(|| vec![1; count]))
+    }
+
+    /// What is added around `axes` spatial axes.
+    pub(super) fn padding(&self, axes: usize) -> Result<Padding> {
+        match self.text("padding")?.unwrap_or("valid") {
+            "valid" => Ok(Padding::Explicit(vec![0; 2 * axes])),
+            "same" => Ok(Padding::SameUpper),
+            other => Err(self.unsupported(format!("padding {other}"))),
+        }
     }
 
     /// Whole numbers in a list.

@@ -11,18 +11,13 @@ use crate::tensor::Tensor;
 
 /// Strides, dilations and padding as the layer's settings say.
 fn settings(layer: &Layer<'_>, axes: usize, kernel: &[usize]) -> Result<Convolution> {
-    let strides = layer.sizes("strides", axes)?.unwrap_or_else(|| vec![1; axes]);
-    let dilations = layer
-        .sizes("dilation_rate", axes)?
-        .unwrap_or_else(|| vec![1; axes]);
-    let padding = match layer.text("padding")?.unwrap_or("valid") {
-        "valid" => Padding::Explicit(vec![0; 2 * axes]),
-        "same" => Padding::SameUpper,
-        "causal" if axes == 1 => Padding::Explicit(vec![
-            (kernel[0].saturating_sub(1)).saturating_mul(dilations[0]),
-            0,
-        ]),
-        other => return Err(layer.unsupported(format!("padding {other}"))),
+    let strides = layer.sizes_or_ones("strides", axes)?;
+    let dilations = layer.sizes_or_ones("dilation_rate", axes)?;
+    let padding = if axes == 1 && layer.text("padding")? == Some("causal") {
+        let before = (kernel[0].saturating_sub(1)).saturating_mul(dilations[0]);
+        Padding::Explicit(vec![before, 0])
+    } else {
+        layer.padding(axes)?
     };
     Ok(Convolution {
         strides,

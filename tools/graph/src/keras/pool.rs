@@ -5,7 +5,7 @@ use super::config::Layer;
 use super::core::one;
 use crate::error::Result;
 use crate::graph::ValueId;
-use crate::op::{Op, Padding, Pool, PoolKind};
+use crate::op::{Op, Pool, PoolKind};
 
 fn kind(layer: &Layer<'_>) -> PoolKind {
     if layer.class.contains("Max") {
@@ -32,11 +32,7 @@ pub(super) fn window(
     };
     let kernel = one_axis("pool_size", "pool_length")?.unwrap_or_else(|| vec![2; axes]);
     let strides = one_axis("strides", "stride")?.unwrap_or_else(|| kernel.clone());
-    let padding = match layer.text("padding")?.unwrap_or("valid") {
-        "valid" => Padding::Explicit(vec![0; 2 * axes]),
-        "same" => Padding::SameUpper,
-        other => return Err(layer.unsupported(format!("padding {other}"))),
-    };
+    let padding = layer.padding(axes)?;
     let op = Op::Pool(Pool {
         kind: kind(layer),
         dilations: vec![1; axes],

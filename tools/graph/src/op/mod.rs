@@ -12,6 +12,7 @@
 //! others that is plain `f32` is taken as it is.
 
 mod array;
+mod family;
 mod layer;
 mod math;
 mod quant;
@@ -21,6 +22,7 @@ pub use array::{
     GatherMode, PadMode, Reduction, Resize, ResizeCoordinates, ResizeMode, ResizeRounding, ResizeTo,
     RoiAlign, ScatterReduction,
 };
+pub(crate) use family::Family;
 pub use layer::{Attention, Convolution, Deformable, Padding, Pool, PoolKind, RotaryEmbedding};
 pub use math::{Binary, Compare, Logic, Reduce, Unary, Variadic};
 pub use quant::{Dequantize, Quantize};

@@ -16,7 +16,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         "RESHAPE" => reshape(g, call)?,
         "SQUEEZE" => squeeze(g, call)?,
         "EXPAND_DIMS" => {
-            let (x, axes) = (g.value(call.input(0)?)?, g.axes(call, 1)?);
+            let (x, axes) = (g.operand(call, 0)?, g.axes(call, 1)?);
             g.simple(call, Op::Unsqueeze, &[x, axes])?;
         }
         "TRANSPOSE" => transpose(g, call)?,
@@ -36,13 +36,12 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
             g.define(call.output(0)?, value);
         }
         "FILL" => {
-            let (shape, value) = (g.axes(call, 0)?, g.value(call.input(1)?)?);
+            let (shape, value) = (g.axes(call, 0)?, g.operand(call, 1)?);
             g.simple(call, Op::Expand, &[value, shape])?;
         }
         "ZEROS_LIKE" => zeros_like(g, call)?,
         "RANGE" => {
-            let inputs = [0, 1, 2].map(|n| call.input(n).and_then(|index| g.value(index)));
-            let [start, limit, delta] = inputs;
+            let [start, limit, delta] = [0, 1, 2].map(|n| g.operand(call, n));
             g.simple(call, Op::Range, &[start?, limit?, delta?])?;
         }
         "ONE_HOT" => one_hot(g, call)?,
@@ -90,7 +89,7 @@ impl<'a> Importer<'a> {
 }
 
 fn reshape<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     // A complex tensor has an axis more than the file says.
     let complex = g.file.tensors[call.input(0)?].kind == Kind::Complex64;
     let given = call.optional(1).map(|index| g.integers(index)).transpose()?;
@@ -111,7 +110,7 @@ fn reshape<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn squeeze<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let axes: Vec<i32> = call.operator.options.map_or(Ok(Vec::new()), |o| o.numbers(0))?;
     let mut inputs = vec![x];
     if !axes.is_empty() {
@@ -121,7 +120,7 @@ fn squeeze<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn transpose<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let Some(order) = g.integers(call.input(1)?)? else {
         return Err(call.unsupported("a permutation that is no constant"));
     };
@@ -147,9 +146,7 @@ fn concat<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     let ty = g.ty(output)?;
     let axis = call.int(0, 0)?;
     let axis = g.axis(call, axis, g.shape(call.input(0)?).len())?;
-    let inputs = (0..call.operator.inputs.len())
-        .map(|n| g.value(call.input(n)?))
-        .collect::<Result<Vec<_>>>()?;
+    let inputs = g.operands(call)?;
     let y = g.emit(call, "op", Op::Concat { axis }, &inputs, ty);
     let y = g.activate(call, 1, y)?;
     g.define(output, y);
@@ -161,7 +158,7 @@ fn split<'a>(g: &mut Importer<'a>, call: Call<'a>, x: usize, axis: usize) -> Res
     let Some(&[axis]) = g.integers(call.input(axis)?)?.as_deref() else {
         return Err(call.unsupported("an axis that is no constant"));
     };
-    let mut inputs = vec![Some(g.value(call.input(x)?)?)];
+    let mut inputs = vec![Some(g.operand(call, x)?)];
     if x == 0 {
         inputs.push(Some(g.axes(call, 1)?));
     }
@@ -178,9 +175,8 @@ fn pack<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     let axis = call.int(1, 0)?;
     let axis = g.axis(call, axis, g.shape(call.input(0)?).len() + 1)?;
     let axes = g.vector(call, "axis", vec![axis]);
-    let mut slices = Vec::with_capacity(call.operator.inputs.len());
-    for n in 0..call.operator.inputs.len() {
-        let x = g.value(call.input(n)?)?;
+    let mut slices = Vec::new();
+    for x in g.operands(call)? {
         let ty = TensorType {
             dims: None,
             ..g.graph.value(x).ty.clone()
@@ -191,7 +187,7 @@ fn pack<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn unpack<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let axis = call.int(1, 0)?;
     let axis = g.axis(call, axis, g.shape(call.input(0)?).len())?;
     let axes = g.vector(call, "axis", vec![axis]);
@@ -213,7 +209,7 @@ fn unpack<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn pad<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let mode = match (call.operator.code.as_str(), call.choice(0)?) {
         ("MIRROR_PAD", 0) => PadMode::Reflect,
         ("MIRROR_PAD", _) => return Err(call.unsupported("a mirror that repeats the border")),
@@ -230,7 +226,7 @@ fn pad<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     }
     let mut inputs = vec![x, g.vector(call, "pads", pads)];
     if call.operator.code == "PADV2" {
-        let value = g.value(call.input(2)?)?;
+        let value = g.operand(call, 2)?;
         inputs.push(value);
     }
     g.simple(call, Op::Pad { mode }, &inputs)
@@ -238,12 +234,12 @@ fn pad<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 
 /// An operation of a tensor and a shape.
 fn with_shape<'a>(g: &mut Importer<'a>, call: Call<'a>, op: Op) -> Result<()> {
-    let (x, shape) = (g.value(call.input(0)?)?, g.axes(call, 1)?);
+    let (x, shape) = (g.operand(call, 0)?, g.axes(call, 1)?);
     g.simple(call, op, &[x, shape])
 }
 
 fn shape<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let output = call.output(0)?;
     let to = g.ty(output)?.dtype;
     let op = Op::Shape { start: 0, end: None };
@@ -262,7 +258,7 @@ fn shape<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn zeros_like<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let value = match g.ty(call.output(0)?)?.dtype {
         Dtype::F32 => Tensor::vector(vec![0f32]),
         Dtype::I32 => Tensor::vector(vec![0i32]),
@@ -276,12 +272,12 @@ fn zeros_like<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 
 /// The operator takes the values on and off apart; the graph takes off and on together.
 fn one_hot<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let (indices, depth) = (g.value(call.input(0)?)?, g.value(call.input(1)?)?);
+    let (indices, depth) = (g.operand(call, 0)?, g.operand(call, 1)?);
     let ty = g.ty(call.output(0)?)?;
     let first = g.vector(call, "axis", vec![0]);
     let mut values = Vec::with_capacity(2);
     for n in [3, 2] {
-        let value = g.value(call.input(n)?)?;
+        let value = g.operand(call, n)?;
         values.push(g.emit(call, "value", Op::Unsqueeze, &[value, first], ty.clone()));
     }
     let values = g.emit(call, "values", Op::Concat { axis: 0 }, &values, ty);

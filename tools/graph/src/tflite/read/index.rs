@@ -15,11 +15,11 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         "STRIDED_SLICE" => strided_slice(g, call)?,
         "GATHER" => gather(g, call)?,
         "GATHER_ND" => {
-            let (x, indices) = (g.value(call.input(0)?)?, g.value(call.input(1)?)?);
+            let (x, indices) = (g.operand(call, 0)?, g.operand(call, 1)?);
             g.simple(call, Op::Gather(GatherMode::Nd { batch_dims: 0 }), &[x, indices])?;
         }
         "EMBEDDING_LOOKUP" => {
-            let (ids, table) = (g.value(call.input(0)?)?, g.value(call.input(1)?)?);
+            let (ids, table) = (g.operand(call, 0)?, g.operand(call, 1)?);
             let table = if g.ty(call.output(0)?)?.dtype == Dtype::F32 {
                 g.real(call, table)?
             } else {
@@ -29,7 +29,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         }
         "REVERSE_V2" => reverse(g, call)?,
         "REVERSE_SEQUENCE" => {
-            let x = g.value(call.input(0)?)?;
+            let x = g.operand(call, 0)?;
             let lengths = g.axes(call, 1)?;
             let op = Op::ReverseSequence {
                 time_axis: call.int(0, 0)?.into(),
@@ -45,7 +45,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
 
 /// The operator has sizes, -1 for all that is left; the graph has ends.
 fn slice<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let known = (g.integers(call.input(1)?)?, g.integers(call.input(2)?)?);
     let (starts, ends) = if let (Some(begins), Some(sizes)) = known {
         let ends = begins.iter().zip(&sizes).map(|(&begin, &size)| {
@@ -140,7 +140,7 @@ fn cuts(call: Call<'_>, begins: &[i64], ends: &[i64], steps: &[i64], rank: usize
 }
 
 fn strided_slice<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let mut x = g.value(call.input(0)?)?;
+    let mut x = g.operand(call, 0)?;
     if call.flag(5)? {
         return Err(call.unsupported("ends that are offsets"));
     }
@@ -177,7 +177,7 @@ fn strided_slice<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn gather<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let (mut x, indices) = (g.value(call.input(0)?)?, g.value(call.input(1)?)?);
+    let (mut x, indices) = (g.operand(call, 0)?, g.operand(call, 1)?);
     if g.ty(call.output(0)?)?.dtype == Dtype::F32 {
         x = g.real(call, x)?;
     }
@@ -198,7 +198,7 @@ fn gather<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn reverse<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let Some(axes) = g.integers(call.input(1)?)? else {
         return Err(call.unsupported("axes that are no constants"));
     };
@@ -214,11 +214,7 @@ fn reverse<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 
 /// Updates that meet are added.
 fn scatter<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let (indices, updates, shape) = (
-        g.value(call.input(0)?)?,
-        g.value(call.input(1)?)?,
-        g.axes(call, 2)?,
-    );
+    let (indices, updates, shape) = (g.operand(call, 0)?, g.operand(call, 1)?, g.axes(call, 2)?);
     let ty = g.ty(call.output(0)?)?;
     let value = match ty.dtype {
         Dtype::F32 => Tensor::vector(vec![0f32]),

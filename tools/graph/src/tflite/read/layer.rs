@@ -32,7 +32,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         "FULLY_CONNECTED" => fully_connected(g, call)?,
         "BATCH_MATMUL" => batch_matmul(g, call)?,
         "L2_NORMALIZATION" => {
-            let x = g.value(call.input(0)?)?;
+            let x = g.operand(call, 0)?;
             g.simple(call, Op::LpNormalization { axis: -1, p: 2 }, &[x])?;
         }
         "LOCAL_RESPONSE_NORMALIZATION" => local_response_normalization(g, call)?,
@@ -74,8 +74,8 @@ fn operands<'a>(
     weights: usize,
     bias: usize,
 ) -> Result<(ValueId, ValueId, Option<ValueId>)> {
-    let x = g.value(call.input(input)?)?;
-    let mut w = g.value(call.input(weights)?)?;
+    let x = g.operand(call, input)?;
+    let mut w = g.operand(call, weights)?;
     let mut b = call.optional(bias).map(|index| g.value(index)).transpose()?;
     if g.graph.value(x).ty.dtype == Dtype::F32 {
         w = g.real(call, w)?;
@@ -227,7 +227,7 @@ fn pool_op(call: Call<'_>, kind: PoolKind) -> Result<Op> {
 }
 
 fn pool<'a>(g: &mut Importer<'a>, call: Call<'a>, kind: PoolKind) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     channels(g, call, call.input(0)?, 4)?;
     let op = pool_op(call, kind)?;
     spatial(g, call, x, op, &[], 5)
@@ -235,7 +235,7 @@ fn pool<'a>(g: &mut Importer<'a>, call: Call<'a>, kind: PoolKind) -> Result<()> 
 
 /// The root of the mean square of a window.
 fn l2_pool<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     channels(g, call, call.input(0)?, 4)?;
     let output = call.output(0)?;
     let ty = TensorType::unshaped(Dtype::F32);
@@ -337,7 +337,7 @@ fn batch_matmul<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn local_response_normalization<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     channels(g, call, call.input(0)?, 4)?;
     let radius = call.int(0, 0)?;
     let size = usize::try_from(radius)

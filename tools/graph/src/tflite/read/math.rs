@@ -13,7 +13,7 @@ use crate::types::TensorType;
 pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
     let code = call.operator.code.as_str();
     if let Some(function) = unary(call)? {
-        let x = g.value(call.input(0)?)?;
+        let x = g.operand(call, 0)?;
         g.simple(call, Op::Unary(function), &[x])?;
         return Ok(true);
     }
@@ -22,7 +22,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         return Ok(true);
     }
     if let Some(op) = truth(code) {
-        let inputs = values(g, call)?;
+        let inputs = g.operands(call)?;
         g.simple(call, op, &inputs)?;
         return Ok(true);
     }
@@ -34,15 +34,15 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         "RELU_N1_TO_1" => limited(g, call, -1.0)?,
         "RELU_0_TO_1" => limited(g, call, 0.0)?,
         "SQUARE" => {
-            let x = g.value(call.input(0)?)?;
+            let x = g.operand(call, 0)?;
             g.simple(call, Op::Binary(Binary::Mul), &[x, x])?;
         }
         "PRELU" => {
-            let (x, slope) = (g.value(call.input(0)?)?, g.value(call.input(1)?)?);
+            let (x, slope) = (g.operand(call, 0)?, g.operand(call, 1)?);
             g.simple(call, Op::Binary(Binary::PRelu), &[x, slope])?;
         }
         "ADD_N" => {
-            let inputs = values(g, call)?;
+            let inputs = g.operands(call)?;
             g.simple(call, Op::Variadic(Variadic::Sum), &inputs)?;
         }
         "SELECT" | "SELECT_V2" => select(g, call)?,
@@ -50,13 +50,13 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         "QUANTIZE" | "DEQUANTIZE" => requantize(g, call)?,
         "SOFTMAX" => softmax(g, call)?,
         "LOG_SOFTMAX" => {
-            let x = g.value(call.input(0)?)?;
+            let x = g.operand(call, 0)?;
             g.simple(call, Op::LogSoftmax { axis: -1 }, &[x])?;
         }
         "ARG_MAX" => arg_extreme(g, call, true)?,
         "ARG_MIN" => arg_extreme(g, call, false)?,
         "CUMSUM" => {
-            let (x, axis) = (g.value(call.input(0)?)?, g.value(call.input(1)?)?);
+            let (x, axis) = (g.operand(call, 0)?, g.operand(call, 1)?);
             let op = Op::Cumulative {
                 product: false,
                 exclusive: call.flag(0)?,
@@ -68,12 +68,6 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-fn values<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<Vec<ValueId>> {
-    (0..call.operator.inputs.len())
-        .map(|n| g.value(call.input(n)?))
-        .collect()
 }
 
 fn unary(call: Call<'_>) -> Result<Option<Unary>> {
@@ -152,7 +146,7 @@ fn reduction(code: &str) -> Option<Reduce> {
 fn arithmetic<'a>(g: &mut Importer<'a>, call: Call<'a>, function: Binary, fused: bool) -> Result<()> {
     let output = call.output(0)?;
     let ty = g.ty(output)?;
-    let mut inputs = [g.value(call.input(0)?)?, g.value(call.input(1)?)?];
+    let mut inputs = [g.operand(call, 0)?, g.operand(call, 1)?];
     if ty.dtype == Dtype::F32 {
         for input in &mut inputs {
             *input = g.real(call, *input)?;
@@ -165,7 +159,7 @@ fn arithmetic<'a>(g: &mut Importer<'a>, call: Call<'a>, function: Binary, fused:
 }
 
 fn limited<'a>(g: &mut Importer<'a>, call: Call<'a>, low: f32) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let (low, high) = (
         real_scalar(g, call, "low", low),
         real_scalar(g, call, "high", 1.0),
@@ -174,7 +168,7 @@ fn limited<'a>(g: &mut Importer<'a>, call: Call<'a>, low: f32) -> Result<()> {
 }
 
 fn select<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let inputs = values(g, call)?;
+    let inputs = g.operands(call)?;
     let (condition, x) = (g.shape(call.input(0)?).len(), g.shape(call.input(1)?).len());
     // The first version lets a vector choose between slices, which is no broadcast.
     if call.operator.code == "SELECT" && condition == 1 && x > 1 {
@@ -184,14 +178,14 @@ fn select<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn cast<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let to = g.ty(call.output(0)?)?.dtype;
     g.simple(call, Op::Cast { to, saturate: true }, &[x])
 }
 
 fn requantize<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     let output = call.output(0)?;
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let ty = g.ty(output)?;
     let plain = g.graph.value(x).ty.quantization.is_none();
     if ty.dtype == Dtype::F32 && (plain || g.graph.constant(x).is_some()) {
@@ -206,7 +200,7 @@ fn requantize<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn softmax<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let mut x = g.value(call.input(0)?)?;
+    let mut x = g.operand(call, 0)?;
     let beta = call.real(0, 0.0)?;
     if beta != 1.0 {
         let ty = g.graph.value(x).ty.clone();
@@ -221,7 +215,7 @@ fn softmax<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 }
 
 fn reduce<'a>(g: &mut Importer<'a>, call: Call<'a>, function: Reduce) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let axes = g.axes(call, 1)?;
     let op = Op::Reduce {
         function,
@@ -232,7 +226,7 @@ fn reduce<'a>(g: &mut Importer<'a>, call: Call<'a>, function: Reduce) -> Result<
 }
 
 fn arg_extreme<'a>(g: &mut Importer<'a>, call: Call<'a>, max: bool) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let Some(&[axis]) = g.integers(call.input(1)?)?.as_deref() else {
         return Err(call.unsupported("an axis that is no constant"));
     };
@@ -259,7 +253,7 @@ fn arg_extreme<'a>(g: &mut Importer<'a>, call: Call<'a>, max: bool) -> Result<()
 }
 
 fn top_k<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let Some(&[k]) = g.integers(call.input(1)?)?.as_deref() else {
         return Err(call.unsupported("a number that is no constant"));
     };

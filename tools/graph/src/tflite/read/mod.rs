@@ -190,6 +190,18 @@ impl<'a> Importer<'a> {
         Ok(value)
     }
 
+    /// The value that an operator reads.
+    fn operand(&mut self, call: Call<'a>, n: usize) -> Result<ValueId> {
+        self.value(call.input(n)?)
+    }
+
+    /// All values that an operator reads.
+    fn operands(&mut self, call: Call<'a>) -> Result<Vec<ValueId>> {
+        (0..call.operator.inputs.len())
+            .map(|n| self.operand(call, n))
+            .collect()
+    }
+
     /// The elements of a tensor that is a constant of the file or was folded to one.
     fn constant(&self, index: usize) -> Result<Option<Tensor>> {
         match self.values[index] {

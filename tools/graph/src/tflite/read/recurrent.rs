@@ -35,7 +35,7 @@ fn lstm<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     if clip != 0.0 && clip < LEAST_CLIP {
         return Err(call.unsupported(format!("the cell cut at {clip}")));
     }
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let output = call.output(0)?;
     let ty = g.ty(output)?;
     if ty.dtype != Dtype::F32 {

@@ -49,7 +49,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
 
 /// Runs `op` on a channels-first view of the first input.
 fn spatial<'a>(g: &mut Importer<'a>, call: Call<'a>, op: Op, sizes: Option<ValueId>) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let output = call.output(0)?;
     let ty = g.ty(output)?;
     let x = g.permute(call, x, &TO_FIRST)?;
@@ -118,7 +118,7 @@ fn blocks<'a>(g: &Importer<'a>, call: Call<'a>) -> Result<Blocks> {
 fn space_to_batch<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     let Blocks { shape, sides, pairs } = blocks(g, call)?;
     let count = sides.len();
-    let mut x = g.value(call.input(0)?)?;
+    let mut x = g.operand(call, 0)?;
     let output = call.output(0)?;
     let ty = g.ty(output)?;
     let mut pads = vec![0; 2 * shape.len()];
@@ -161,7 +161,7 @@ fn space_to_batch<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
 fn batch_to_space<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<()> {
     let Blocks { shape, sides, pairs } = blocks(g, call)?;
     let count = sides.len();
-    let mut x = g.value(call.input(0)?)?;
+    let mut x = g.operand(call, 0)?;
     let output = call.output(0)?;
     let ty = g.ty(output)?;
     let batch = shape[0] / sides.iter().product::<i64>();

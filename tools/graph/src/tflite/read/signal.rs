@@ -12,7 +12,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
     match call.operator.code.as_str() {
         "RFFT2D" => spectrum(g, call)?,
         "COMPLEX_ABS" => {
-            let x = g.value(call.input(0)?)?;
+            let x = g.operand(call, 0)?;
             let last = g.vector(call, "last", vec![-1]);
             let op = Op::Reduce {
                 function: Reduce::L2,
@@ -29,7 +29,7 @@ pub(super) fn import<'a>(g: &mut Importer<'a>, call: Call<'a>) -> Result<bool> {
 }
 
 fn part<'a>(g: &mut Importer<'a>, call: Call<'a>, place: i64) -> Result<()> {
-    let x = g.value(call.input(0)?)?;
+    let x = g.operand(call, 0)?;
     let place = g.fresh(call, "part", Tensor::scalar(place));
     g.simple(call, Op::Gather(GatherMode::Slices { axis: -1 }), &[x, place])
 }
