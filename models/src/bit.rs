@@ -126,6 +126,10 @@ fn standardise(tensor: &Tensor) -> Result<Tensor> {
         return Err(axes(tensor));
     };
     let from = tensor.elements::<f32>()?;
+    // Of a tensor without elements, one extent may be anything.
+    if from.is_empty() {
+        return Tensor::new(&[outputs, inputs, rows, columns], Vec::<f32>::new());
+    }
     let count = rows * columns * inputs;
     let mut to: Vec<f32> = Vec::with_capacity(from.len());
     for output in 0..outputs {

@@ -227,3 +227,32 @@ fn a_prefix_is_taken_off_the_names() {
     assert!(under.names().contains(&"linear.bias".to_owned()));
     assert!(under.read("conv2.weight").is_err());
 }
+
+#[test]
+fn tensors_without_elements_cost_nothing_whatever_extents_they_state() {
+    let vast = 1 << 40;
+    let cases = [
+        (
+            "bit-resnet",
+            "resnet/root_block/standardized_conv2d/kernel",
+            vec![7, 7, 0, vast],
+        ),
+        ("bert", "embeddings.word_embeddings.weight", vec![vast, 0]),
+        (
+            "bert",
+            "encoder.layer.0.attention.self.query.weight",
+            vec![0, vast],
+        ),
+        ("llama", "wq", vec![vast, 0, 0]),
+        ("silero-vad", "lstm_cell.weight_ih", vec![0, vast]),
+    ];
+    for (architecture, name, shape) in cases {
+        let tensors = zeros(&[(name.to_owned(), shape)]);
+        assert!(recognise(&tensors).iter().all(|m| !m.fits()), "{name}");
+        let settings = Settings {
+            config: Some(serde_json::json!({ "num_attention_heads": 1 })),
+            ..Settings::default()
+        };
+        build(by_name(architecture).unwrap(), &tensors, &settings).unwrap_err();
+    }
+}

@@ -121,6 +121,27 @@ def resnet20(path):
     return run
 
 
+def silero_modules(path):
+    """The safetensors' detector in PyTorch's modules; its weights are of another release than the ONNX file's."""
+    from safetensors.torch import load_file
+
+    state = load_file(path)
+    cell = torch.nn.LSTMCell(128, 128)
+    cell.load_state_dict({name.removeprefix("lstm_cell."): value for name, value in state.items() if "lstm" in name})
+
+    def run(given):
+        x = F.pad(torch.from_numpy(given["input"]).unsqueeze(1), (0, 64), "reflect")
+        real, imaginary = F.conv1d(x, state["stft_conv.weight"], stride=128).chunk(2, 1)
+        x = torch.sqrt(real**2 + imaginary**2)
+        for n, stride in enumerate((1, 2, 2, 1), 1):
+            x = F.relu(F.conv1d(x, state[f"conv{n}.weight"], state[f"conv{n}.bias"], stride=stride, padding=1))
+        h, c = cell(x.squeeze(2), tuple(torch.from_numpy(given["state"])))
+        y = F.conv1d(F.relu(h).unsqueeze(2), state["final_conv.weight"], state["final_conv.bias"])
+        return {"output": torch.sigmoid(y).flatten(1).numpy(), "stateN": torch.stack((h, c)).numpy()}
+
+    return run
+
+
 def llama(path):
     """llama2.c's forward pass over all tokens given so far, without a cache; angles by their formula."""
     with open(path, "rb") as file:
@@ -375,7 +396,7 @@ def main():
             "states": [["state", "stateN"]],
             "steps": 3,
             "inputs": [f32("input", [1, 576], 4, -0.5, 0.5), {"name": "state", "shape": [2, 1, 128], "dtype": "f32", "zeros": True}],
-            "run": silero,
+            "run": silero_modules(checkpoints / "vad/silero_vad_16k.safetensors"),
         },
         {
             "name": "stories260K",

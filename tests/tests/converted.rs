@@ -63,7 +63,7 @@ fn text_small_from_its_parameters_answers_as_pytorch_does() {
 }
 
 #[test]
-fn silero_from_its_safetensors_answers_as_its_onnx_file_does() {
+fn silero_from_its_safetensors_answers_as_pytorch_does() {
     check("Silero VAD safetensors");
 }
 

@@ -247,6 +247,10 @@ fn transposed(tensor: Tensor) -> Result<Tensor> {
         _ => return Ok(tensor),
     };
     let from = tensor.elements::<f32>()?;
+    // Of a matrix without elements, one extent may be anything.
+    if from.is_empty() {
+        return Tensor::new(&[columns, rows], Vec::<f32>::new());
+    }
     let mut to: Vec<f32> = Vec::with_capacity(from.len());
     for column in 0..columns {
         to.extend(from.iter().skip(column).step_by(columns.max(1)));

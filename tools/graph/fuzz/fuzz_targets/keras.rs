@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use limbic_graph::{Tensor, keras};
 
 fuzz_target!(|config: &str| {
+    let _ = keras::contents(config);
     let mut digits = config
         .bytes()
         .rev()

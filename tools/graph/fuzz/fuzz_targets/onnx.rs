@@ -6,6 +6,7 @@ use limbic_graph::onnx;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = onnx::interface(bytes);
+    let _ = onnx::contents(bytes);
     let _ = onnx::read_tensor(bytes);
     if let Ok(graph) = onnx::read(bytes, None) {
         graph.check().expect("a graph that was read");

@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use limbic_graph::{infer, tflite};
 
 fuzz_target!(|bytes: &[u8]| {
+    let _ = tflite::contents(bytes);
     if let Ok(mut graph) = tflite::read(bytes) {
         graph.check().expect("a graph that was read");
         let _ = infer::infer(&mut graph);

@@ -4,7 +4,6 @@ use super::layer::real_scalar;
 use super::{Call, Importer};
 use crate::dtype::Dtype;
 use crate::error::{ErrorKind, Result};
-use crate::graph::ValueId;
 use crate::op::{Binary, Compare, Logic, Op, Reduce, Unary, Variadic};
 use crate::tensor::Tensor;
 use crate::types::TensorType;
