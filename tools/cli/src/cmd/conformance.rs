@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use limbic_compile::host::Engine;
+use limbic_engine::Cpu;
 use limbic_graph::conformance::{self, CaseReport, Cases, Interpreter, Outcome, System};
 use serde::Serialize;
 
@@ -111,8 +113,9 @@ pub fn run(args: &Conformance) -> Result<ExitCode> {
 fn system(name: &str) -> Result<Box<dyn System>> {
     match name {
         "interpreter" => Ok(Box::new(Interpreter)),
+        "engine" => Ok(Box::new(Engine { cpu: Cpu::detect() })),
         "tract" => Ok(Box::new(backend::Backend::new(name)?)),
-        other => bail!("no backend {other:?} runs cases; there are interpreter and tract"),
+        other => bail!("no backend {other:?} runs cases; there are interpreter, engine and tract"),
     }
 }
 

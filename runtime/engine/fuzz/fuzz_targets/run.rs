@@ -1,0 +1,28 @@
+//! What the plan reader accepts runs inside its memory, on every tier that this processor has.
+#![no_main]
+
+mod plan;
+
+use libfuzzer_sys::fuzz_target;
+use limbic_engine::{Cpu, Plan, Tier};
+
+/// A larger plan is only time.
+const MOST_MEMORY: usize = 1 << 14;
+const MOST_STEPS: usize = 12;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((pack, bytes)) = plan::parts(data) else { return };
+    let packs = [pack.get()];
+    let best = Cpu::detect();
+    for cpu in [best, best.at_most(Tier::Scalar)] {
+        let Ok(plan) = Plan::check(bytes, &packs, cpu) else {
+            return;
+        };
+        if plan.arena_bytes() > MOST_MEMORY || plan.steps() > MOST_STEPS {
+            return;
+        }
+        let mut arena = plan::Aligned::zeros(plan.arena_bytes());
+        plan.reset(arena.get_mut()).expect("memory of the right length");
+        plan.run(arena.get_mut()).expect("a plan that was checked");
+    }
+});
