@@ -1,4 +1,5 @@
-//! Checkpoints that others trained, converted and run by the reference interpreter, answer as in their own framework.
+//! Checkpoints that others trained, converted and run by the reference interpreter, answer as in their own framework;
+//! the engine answers as the interpreter does.
 //!
 //! `tests/converted/reference.json` holds outputs keyed by the SHA-256 of their inputs; `make_reference.py` beside it
 //! made them with ONNX Runtime, PyTorch and transformers. Inputs are generated here as there. The files are in
@@ -12,6 +13,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use limbic_compile::{Compiled, compile, host};
+use limbic_engine::{Cpu, Tier};
 use limbic_graph::passes::{self, Binding};
 use limbic_graph::{Dtype, Graph, Op, Storage, Tensor, interpret, onnx};
 use limbic_models::{Checkpoints, Settings, Under, Weights, build, by_name, recognise};
@@ -82,6 +85,28 @@ fn minilm_answers_as_transformers_does() {
     check("MiniLM-L6");
 }
 
+/// The engine's answers beside the interpreter's: each element within [`TOLERANCE`] of the largest.
+fn compare_engine(case: &str, graph: &Graph, compiled: &Compiled, given: &[Tensor], expected: &[Tensor]) {
+    let best = Cpu::detect();
+    for cpu in [best, best.at_most(Tier::Scalar)] {
+        let found = host::run(compiled, cpu, given).unwrap();
+        assert_eq!(found.len(), expected.len());
+        for ((found, expected), id) in found.iter().zip(expected).zip(&graph.outputs) {
+            assert_eq!(found.shape(), expected.shape());
+            let (found, expected) = (found.to_f32(), expected.to_f32());
+            let largest = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
+            let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+            let relative = f64::from(apart.fold(0f32, f32::max)) / f64::from(largest.max(f32::MIN_POSITIVE));
+            let (output, tier) = (&graph.value(*id).name, cpu.tier().name());
+            println!("{case}: {output} on {tier}: {relative:.2e} of the largest");
+            assert!(
+                relative <= TOLERANCE,
+                "{case}: {output} on {tier}: {relative:e} of the largest"
+            );
+        }
+    }
+}
+
 /// Converts a case's file and compares every run of it.
 fn check(name: &str) {
     let bytes = std::fs::read(root().join("tests/converted/reference.json")).unwrap();
@@ -92,6 +117,7 @@ fn check(name: &str) {
     bind(&mut graph, case);
     passes::simplify(&mut graph).unwrap();
 
+    let compiled = compile(&graph).unwrap();
     let mut state: BTreeMap<String, Tensor> = BTreeMap::new();
     for (step, run) in case["runs"].as_array().unwrap().iter().enumerate() {
         let given: Vec<Tensor> = graph
@@ -106,6 +132,7 @@ fn check(name: &str) {
             })
             .collect();
         let found = interpret::run(&graph, &given).unwrap();
+        compare_engine(name, &graph, &compiled, &given, &found);
         let named: BTreeMap<&str, &Tensor> = graph
             .outputs
             .iter()
