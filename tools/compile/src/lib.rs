@@ -33,7 +33,7 @@ mod tile;
 mod write;
 
 pub use limbic_graph::{Error, ErrorKind, Result};
-pub use program::compile_program;
+pub use program::{compile_program, specialise};
 pub use report::{Report, StepReport};
 
 use limbic_graph::Graph;

@@ -22,7 +22,10 @@ pub fn compile_program(graph: &Graph, signatures: &[Signature]) -> Result<Shared
 }
 
 /// The part of a graph that a signature runs, its extents bound to numbers.
-fn specialise(graph: &Graph, signature: &Signature) -> Result<Graph> {
+///
+/// # Errors
+/// As [`compile_program`], but for what the engine lacks.
+pub fn specialise(graph: &Graph, signature: &Signature) -> Result<Graph> {
     let mut graph = graph.clone();
     graph.name = format!("{} {}", graph.name, signature.name).trim().to_owned();
     for tensor in signature.tensors.iter().filter(|t| t.role != Role::Output) {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use limbic_affect::LabelSpaces;
 use limbic_backends::{ProgramFile, ProgramReport, ProgramSource};
-use limbic_bundle::{Bundle, ErrorKind, Manifest};
+use limbic_bundle::{Bundle, ErrorKind, GraphFormat, Manifest, Signature};
 use limbic_checkpoint::Checkpoint;
 use serde::Serialize;
 
@@ -118,18 +118,25 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
     for variant in &manifest.variants {
         for spec in &manifest.programs {
-            let Some((format, files)) = ProgramFile::of(bundle, variant, &spec.name)? else {
-                continue;
+            let (format, files) = match ProgramFile::of(bundle, variant, &spec.name) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                // What a thin bundle lacks is among its entries all the same.
+                Err(error) if error.kind() == ErrorKind::EntryAbsent => continue,
+                Err(error) => return Err(error.into()),
             };
             let entries = variant.entries.iter().filter(|entry| entry.program == spec.name);
-            // A backend that is not compiled in says nothing; its entries are listed all the same.
-            let report: Option<ProgramReport> = match limbic_backends::by_name(&variant.backend) {
-                Err(_) => None,
-                Ok(backend) => Some(backend.describe(&ProgramSource {
+            let signatures = spec.concrete();
+            let graph = files.first().filter(|_| format == GraphFormat::Onnx);
+            // A plan whose backend is not compiled in says nothing; its entries are listed all the same.
+            let report = match (graph, limbic_backends::by_name(&variant.backend)) {
+                (Some(graph), _) => Some(described(&graph.content, &signatures)?),
+                (None, Err(_)) => None,
+                (None, Ok(backend)) => Some(backend.describe(&ProgramSource {
                     name: &spec.name,
                     format,
                     files: &files,
-                    signatures: &spec.concrete(),
+                    signatures: &signatures,
                 })?),
             };
             programs.push(Program {
@@ -160,6 +167,31 @@ fn programs(bundle: &Bundle) -> Result<Vec<Program>> {
         }
     }
     Ok(programs)
+}
+
+/// What an ONNX file is made of; the multiply-accumulates are those of each signature whose sizes are numbers.
+fn described(onnx: &[u8], signatures: &[Signature]) -> Result<ProgramReport> {
+    let contents = limbic_graph::onnx::contents(onnx)?;
+    let graph = limbic_graph::onnx::read(onnx, None)?;
+    let weights = graph.values.iter().filter_map(|value| value.constant.as_ref());
+    let weights = weights.filter(|tensor| {
+        use limbic_graph::Dtype::{Bf16, F16, F32, F64, I8, U8};
+        matches!(tensor.dtype(), F16 | Bf16 | F32 | F64 | I8 | U8)
+    });
+    let macs = signatures.iter().map(|signature| {
+        let bound = limbic_compile::specialise(&graph, signature).ok();
+        let macs = bound.map(|graph| limbic_quantize::totals(&graph).0);
+        (signature.name.clone(), macs)
+    });
+    Ok(ProgramReport {
+        operators: contents
+            .operators
+            .iter()
+            .map(|op| (op.name.clone(), op.nodes))
+            .collect(),
+        parameters: Some(weights.map(|tensor| tensor.len() as u64).sum()),
+        macs: macs.collect(),
+    })
 }
 
 fn print(bundle: &Bundle, report: &Report<'_>) -> Result<()> {
