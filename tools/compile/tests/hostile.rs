@@ -64,12 +64,26 @@ fn network() -> Compiled {
     let dense = graph.add_node("dense", Op::MatMul, &[soft, w], TensorType::unshaped(Dtype::F32));
     let gelu = Op::Unary(Unary::Gelu { tanh: false });
     let gelu = graph.add_node("gelu", gelu, &[dense], TensorType::unshaped(Dtype::F32));
+    let weights = random
+        .int8s(&[20, 20])
+        .with_quantization(Some(Quantization::PerTensor {
+            scale: 0.01,
+            zero_point: 0,
+        }));
+    let w = graph.add_constant("rows.w", weights);
+    let bias = graph.add_constant("rows.b", random.reals(&[20]));
+    let rows = graph.add_node(
+        "rows",
+        Op::DynamicMatMul,
+        &[gelu, w, bias],
+        TensorType::unshaped(Dtype::F32),
+    );
     let scale = graph.add_constant("scale", random.reals(&[20]));
     let norm = Op::LayerNormalization {
         axis: -1,
         epsilon: 1e-5,
     };
-    let norm = graph.add_node("norm", norm, &[gelu, scale], TensorType::unshaped(Dtype::F32));
+    let norm = graph.add_node("norm", norm, &[rows, scale], TensorType::unshaped(Dtype::F32));
     let turned = Op::Transpose {
         permutation: vec![1, 0],
     };
