@@ -58,6 +58,26 @@ impl Cpu {
     }
 }
 
+impl Cpu {
+    /// Runs at least so many products of 8-bit integers in registers, for the rate that no kernel can exceed.
+    ///
+    /// Gives the number of products and a sum that depends on them; nothing for a tier that has no such instruction.
+    pub fn products(self, at_least: u64) -> Option<(u64, i32)> {
+        match self.tier {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512Vnni => {
+                use crate::kernels::avx512vnni::peak;
+                let rounds = at_least.div_ceil(peak::ROUND);
+                Some((rounds.saturating_mul(peak::ROUND), peak::products(rounds)))
+            }
+            _ => {
+                let _ = at_least;
+                None
+            }
+        }
+    }
+}
+
 impl Tier {
     /// All tiers, the lowest first.
     pub const ALL: [Self; 2] = [Self::Scalar, Self::Avx512Vnni];

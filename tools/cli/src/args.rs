@@ -45,6 +45,8 @@ pub enum Command {
     Compile(Compile),
     /// Time a bundle's backends side by side, each in a process of its own.
     Bench(Bench),
+    /// Time each step of a bundle's plan and say what share of the processor's peak it reaches.
+    Profile(Profile),
     /// Run ONNX operator cases through a backend and count those that pass.
     Conformance(Conformance),
     /// Turn a trained checkpoint into a bundle, an ONNX file or a TFLite file.
@@ -302,6 +304,29 @@ pub struct Bench {
     /// Measure this backend here, told by the standard input.
     #[arg(long, hide = true, value_name = "NAME")]
     pub measure: Option<String>,
+}
+
+/// `limbic profile`
+#[derive(Debug, Args)]
+pub struct Profile {
+    /// Bundle with plans.
+    pub bundle: PathBuf,
+
+    /// Concrete signature to run, such as `encode@64`; the last without it.
+    #[arg(long, value_name = "NAME")]
+    pub signature: Option<String>,
+
+    /// Highest instruction set to use.
+    #[arg(long, value_name = "NAME")]
+    pub tier: Option<String>,
+
+    /// Runs of each step.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub runs: usize,
+
+    /// Print one JSON object a step.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `limbic conformance`

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Compare(args) => cmd::compare::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
+        Command::Profile(args) => cmd::profile::run(&args),
         Command::Pack(args) => cmd::pack::run(&args),
         Command::Compile(args) => cmd::compile::run(&args),
         Command::Conformance(args) => cmd::conformance::run(&args),

@@ -12,4 +12,5 @@ pub mod infer;
 pub mod inspect;
 pub mod pack;
 pub mod preprocess;
+pub mod profile;
 pub mod quantize;

@@ -46,6 +46,9 @@ fn malformed(expected: &str, found: &Value) -> Error {
     Error::new(ErrorKind::Malformed, "model_config", expected, found)
 }
 
+/// Name, element type and extents of an input; an extent that is open is `None`.
+pub(super) type StatedInput = (String, Dtype, Vec<Option<usize>>);
+
 impl<'a> Network<'a> {
     pub(super) fn new(entry: &'a Value) -> Result<Self> {
         Self::nested(entry, 0)
@@ -150,8 +153,8 @@ impl<'a> Network<'a> {
             .collect())
     }
 
-    /// Name, element type and extents of each input; an extent that is open is `None`.
-    pub(super) fn stated_inputs(&self) -> Result<Vec<(String, Dtype, Vec<Option<usize>>)>> {
+    /// The inputs as the layers state them.
+    pub(super) fn stated_inputs(&self) -> Result<Vec<StatedInput>> {
         self.inputs
             .iter()
             .map(|place| {

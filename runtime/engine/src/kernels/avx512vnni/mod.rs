@@ -6,6 +6,7 @@ mod elementwise;
 mod functions;
 mod gelu;
 mod lanes;
+pub(crate) mod peak;
 mod pool;
 mod rows;
 mod store;
