@@ -63,7 +63,16 @@ pub struct ProgramFile {
     /// Its content.
     pub content: Bytes,
     /// The weight packs that it reads, in its order.
-    pub packs: Vec<Bytes>,
+    pub packs: Vec<WeightPack>,
+}
+
+/// Weights that several files of a program share.
+#[derive(Debug, Clone)]
+pub struct WeightPack {
+    /// Its content, at an address that is a multiple of 64.
+    pub content: Bytes,
+    /// SHA-256 of the content as the bundle lists it, which opening the bundle compared; nothing outside of a bundle.
+    pub sha256: Option<String>,
 }
 
 impl ProgramFile {
@@ -95,11 +104,21 @@ impl ProgramFile {
                 packs: entry
                     .packs
                     .iter()
-                    .map(|path| bundle.shared_entry(path))
+                    .map(|path| WeightPack::of(bundle, path))
                     .collect::<limbic_bundle::Result<_>>()?,
             });
         }
         Ok(format.map(|format| (format, files)))
+    }
+}
+
+impl WeightPack {
+    fn of(bundle: &Bundle, path: &str) -> limbic_bundle::Result<Self> {
+        let listed = bundle.manifest().entries.iter().find(|entry| entry.path == path);
+        Ok(Self {
+            content: bundle.shared_entry(path)?,
+            sha256: listed.map(|entry| entry.sha256.clone()),
+        })
     }
 }
 

@@ -45,8 +45,8 @@ mod tract;
 mod view;
 
 pub use backend::{
-    Backend, Placement, Program, ProgramFile, ProgramReport, ProgramSource, Session, SessionState, by_name,
-    compiled,
+    Backend, Placement, Program, ProgramFile, ProgramReport, ProgramSource, Session, SessionState,
+    WeightPack, by_name, compiled,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use view::{Elements, ElementsMut, Memory, TensorView, TensorViewMut};

@@ -66,6 +66,26 @@ fn a_plan_is_not_loaded_for_a_free_length() {
 }
 
 #[test]
+fn a_plan_with_weights_of_another_is_not_loaded() {
+    for backend in backends()
+        .iter()
+        .filter(|backend| !takes_free_extents(&***backend))
+    {
+        let (format, mut files) = files(&**backend, "two_inputs", &two_inputs());
+        files[0].packs[0].sha256 = Some("0".repeat(64));
+        let error = backend.load(&ProgramSource {
+            name: "two_inputs",
+            format,
+            files: &files,
+            signatures: &two_inputs()[0].concrete(),
+        });
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+        assert!(error.to_string().contains("weight pack 0"), "{error}");
+    }
+}
+
+#[test]
 fn wrong_tensors_are_errors_that_name_them() {
     for backend in backends() {
         let mut session = load(&*backend, "two_inputs", &two_inputs()).session().unwrap();

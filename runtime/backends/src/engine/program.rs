@@ -121,11 +121,23 @@ fn malformed(place: &str, error: limbic_engine::Error) -> Error {
 
 fn prepare(place: &str, file: &ProgramFile, signature: &Signature, cpu: Cpu) -> Result<Compiled> {
     let checked = Checked::try_new(file.clone(), |file| {
-        let packs: Vec<&[u8]> = file.packs.iter().map(|pack| &**pack).collect();
+        let packs: Vec<&[u8]> = file.packs.iter().map(|pack| &*pack.content).collect();
         Plan::check(&file.content, &packs, cpu)
     })
     .map_err(|error| malformed(place, error))?;
     let plan = checked.borrow_dependent();
+    for (index, pack) in file.packs.iter().enumerate() {
+        let named = plan.pack(index).map_err(|error| malformed(place, error))?;
+        let named: String = named.digest.iter().map(|word| format!("{word:08x}")).collect();
+        if let Some(listed) = pack.sha256.as_ref().filter(|listed| **listed != named) {
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                format!("{place}: weight pack {index}"),
+                format!("SHA-256 {named}, for which the plan was made"),
+                listed,
+            ));
+        }
+    }
     let mut spans = Vec::with_capacity(signature.tensors.len());
     for spec in &signature.tensors {
         spans.push(span(place, plan, spec)?);

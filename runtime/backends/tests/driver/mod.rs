@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use limbic_backends::{
-    Backend, Program, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut, by_name, compiled,
+    Backend, Program, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut, WeightPack, by_name,
+    compiled,
 };
 use limbic_bundle::{Bytes, Dim, Dtype, GraphFormat, Role, SignatureSpec, Symbol, TensorSpec};
 use serde_json::Value;
@@ -102,7 +103,11 @@ pub fn files(backend: &dyn Backend, name: &str, specs: &[SignatureSpec]) -> (Gra
     }
     let graph = limbic_graph::onnx::read(&model(name), None).unwrap();
     let shared = limbic_compile::compile_program(&graph, &signatures).unwrap_or_else(|e| panic!("{e}"));
-    let packs: Vec<Bytes> = shared.packs.into_iter().map(Bytes::from).collect();
+    let packs = shared.packs.into_iter().map(|pack| WeightPack {
+        content: Bytes::from(pack),
+        sha256: None,
+    });
+    let packs: Vec<WeightPack> = packs.collect();
     let files = shared.plans.into_iter().zip(signatures);
     let files = files.map(|((plan, _), signature)| ProgramFile {
         signature: Some(signature.name.clone()),

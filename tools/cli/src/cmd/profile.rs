@@ -30,7 +30,7 @@ pub fn run(args: &Profile) -> Result<ExitCode> {
         Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
     let cpu = cpu(args.tier.as_deref())?;
     let file = plan_file(&bundle, args.signature.as_deref())?;
-    let packs: Vec<&[u8]> = file.packs.iter().map(|pack| &**pack).collect();
+    let packs: Vec<&[u8]> = file.packs.iter().map(|pack| &*pack.content).collect();
     let plan = Plan::check(&file.content, &packs, cpu).context("the plan is not one of this release")?;
     let mut arena = Aligned::zeros(plan.arena_bytes());
     plan.reset(arena.get_mut())?;
