@@ -124,6 +124,10 @@ pub(crate) fn pack(step: &Pack, input: &[u8], output: &mut [u8]) {
             for (depth, row) in (0..step.depth as usize).zip(rows.by_ref()) {
                 let at =
                     step.input.start as usize + image * image_step + depth * row_step + first * column_step;
+                if column_step == 1 && count == BLOCK {
+                    row.copy_from_slice(&input[at..at + BLOCK]);
+                    continue;
+                }
                 for (column, y) in row.iter_mut().enumerate() {
                     *y = if column < count {
                         input[at + column * column_step]
