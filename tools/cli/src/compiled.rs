@@ -60,7 +60,7 @@ pub fn write(manifest: Manifest, contents: Contents, output: &Path) -> Result<St
         .with_context(|| format!("can't write {}", output.display()))
 }
 
-/// As [`write`], without the optional files of variants.
+/// As [`write()`], without the optional files of variants.
 pub fn write_thin(manifest: Manifest, contents: Contents, output: &Path) -> Result<String> {
     let (bytes, identity) = writer(manifest, contents, output)?.to_bytes()?;
     let bundle = Bundle::from_bytes(bytes)?;
