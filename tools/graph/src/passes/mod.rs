@@ -11,6 +11,7 @@ mod dead;
 mod dynamic;
 mod fuse;
 mod identity;
+mod normalization;
 mod quantized;
 mod transpose;
 
@@ -22,6 +23,7 @@ pub use dead::remove_dead;
 pub use dynamic::fuse_dynamic_products;
 pub use fuse::fuse_patterns;
 pub use identity::remove_identities;
+pub use normalization::expand_layer_normalization;
 pub use quantized::fuse_quantized;
 pub use transpose::cancel_transposes;
 

@@ -232,3 +232,34 @@ fn a_damaged_file_is_an_error_and_never_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_product_whose_rows_are_rounded_as_they_come_keeps_its_integer_weights() {
+    let mut g = Graph::new("rows");
+    let x = g.add_input("tokens", float(&[1, 3, 8]));
+    let integers: Vec<i8> = (0..40).map(|n| ((n * 29 + 7) % 255 - 127) as i8).collect();
+    let weights = Tensor::new(&[8, 5], integers)
+        .unwrap()
+        .with_quantization(Some(Quantization::PerAxis {
+            axis: 1,
+            scales: vec![0.01, 0.02, 0.005, 0.015, 0.03],
+            zero_points: vec![0; 5],
+        }));
+    let w = g.add_constant("w", weights);
+    let b = g.add_constant("b", ramp(&[5]));
+    let ty = TensorType::unshaped(Dtype::F32);
+    let y = g.add_node("product", Op::DynamicMatMul, &[x, w, b], ty);
+    g.outputs.push(y);
+    infer::infer(&mut g).unwrap();
+    let again = tflite::read(&tflite::write(&g).unwrap()).unwrap();
+    let kept = again.values.iter().filter_map(|value| value.constant.as_ref());
+    assert_eq!(kept.filter(|tensor| tensor.dtype() == Dtype::I8).count(), 1);
+    let input = ramp(&[1, 3, 8]);
+    let expected = interpret::run(&g, std::slice::from_ref(&input)).unwrap();
+    let found = interpret::run(&again, &[input]).unwrap();
+    assert_eq!(found[0].shape(), [1, 3, 5]);
+    // The file's rows are floats for our own reader: the difference is that of rounding them.
+    for (a, b) in expected[0].to_f32().iter().zip(found[0].to_f32()) {
+        assert!((a - b).abs() <= 0.1, "{a} {b}");
+    }
+}

@@ -40,6 +40,7 @@ pub(super) fn write(e: &mut Exporter<'_>, n: usize, node: &Node) -> Result<bool>
                 batched(e, node)?;
             }
         }
+        Op::DynamicMatMul => dynamic(e, n, node)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -250,6 +251,21 @@ fn product(e: &mut Exporter<'_>, n: usize, node: &Node, transposed: bool) -> Res
             .operator("FULLY_CONNECTED", settings, &operands(&[x[0], w], b), &[to]);
         Ok(())
     })?;
+    e.plain[result.0] = Some(to);
+    Ok(())
+}
+
+/// A product whose rows are rounded as they come: float rows and integer weights choose LiteRT's hybrid kernel.
+fn dynamic(e: &mut Exporter<'_>, n: usize, node: &Node) -> Result<()> {
+    let (x, out) = (e.input(node, 0)?, e.output(node)?);
+    let (w, b) = weights(e, node, &[1, 0], None, false)?;
+    let (result, activation) = e.fuse(n, out);
+    let keep = e.shape(x)?.len() != 2;
+    let x = e.plain(x)?;
+    let to = e.new_tensor(result, false)?;
+    let settings = Table::new().with(0, Field::Byte(activation)).with(2, byte(keep));
+    e.file
+        .operator("FULLY_CONNECTED", settings, &operands(&[x, w], b), &[to]);
     e.plain[result.0] = Some(to);
     Ok(())
 }
