@@ -1,12 +1,13 @@
 //! A bundle's network as a graph, and items of a data set as its inputs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use limbic::pipeline::{Pipeline, TextPipeline};
 use limbic::{Face, Region};
-use limbic_bundle::{Bundle, Dim, GraphFormat, Manifest, Role, Signature, Stage};
-use limbic_graph::{Graph, Tensor};
+use limbic_bundle::{Bundle, Dim, GraphFormat, Role, Signature, Stage};
+use limbic_checkpoint::Checkpoint;
+use limbic_graph::{Dtype, Graph, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::dataset::Dataset;
@@ -17,7 +18,8 @@ use crate::inputs::{self, Pictures, Place};
 pub struct Network {
     /// The graph of the variant, symbols with the manifest's bounds.
     pub graph: Graph,
-    pipeline: Pipeline,
+    /// Nothing for a bundle that holds a network alone.
+    pipeline: Option<Pipeline>,
     signatures: Vec<Signature>,
     /// For each input of the graph the name of the tensor that preprocessing makes.
     feeds: Vec<String>,
@@ -40,6 +42,8 @@ pub struct Item {
 enum Content {
     Path(PathBuf),
     Text(String),
+    /// What goes into the network, in the order of its inputs.
+    Tensors(Vec<Tensor>),
 }
 
 /// Inputs of one run.
@@ -83,6 +87,8 @@ impl Network {
             .with_context(|| format!("can't read {}", entry.path))?;
         let signatures = program.concrete();
         bound_symbols(&mut graph, &signatures)?;
+        // A bundle that holds a network alone has no stages: its tensors are called as the graph calls them.
+        let none = std::collections::BTreeMap::new();
         let (inputs, outputs) = manifest
             .stages
             .iter()
@@ -90,7 +96,7 @@ impl Network {
                 Stage::Program { inputs, outputs, .. } => Some((inputs, outputs)),
                 _ => None,
             })
-            .context("no stage runs the program")?;
+            .unwrap_or((&none, &none));
         let names = |ids: &[limbic_graph::ValueId]| -> Vec<String> {
             ids.iter().map(|id| graph.value(*id).name.clone()).collect()
         };
@@ -103,7 +109,9 @@ impl Network {
         let feeds = mapped(names(&graph.inputs), inputs);
         let values = mapped(names(&graph.outputs), outputs);
         Ok(Self {
-            pipeline: Pipeline::of(bundle)?,
+            pipeline: (!manifest.inputs.is_empty())
+                .then(|| Pipeline::of(bundle))
+                .transpose()?,
             signatures,
             feeds,
             values,
@@ -115,9 +123,10 @@ impl Network {
     pub fn items(&self, dataset: &Dataset) -> Vec<Item> {
         let cell = |row: &crate::dataset::Row| match &self.pipeline {
             _ if !dataset.by_sense => row.input.clone(),
-            Pipeline::Text(_) => row.text.clone(),
-            Pipeline::Audio(_) => row.audio.clone(),
-            Pipeline::Image(_) => row.image.clone(),
+            Some(Pipeline::Text(_)) => row.text.clone(),
+            Some(Pipeline::Audio(_)) => row.audio.clone(),
+            Some(Pipeline::Image(_)) => row.image.clone(),
+            None => None,
         };
         let item = |row: &crate::dataset::Row| {
             let cell = cell(row)?;
@@ -125,13 +134,53 @@ impl Network {
                 line: row.line,
                 labels: row.labels.clone(),
                 content: match &self.pipeline {
-                    Pipeline::Text(_) => Content::Text(cell),
+                    Some(Pipeline::Text(_)) => Content::Text(cell),
                     _ => Content::Path(dataset.path(&cell)),
                 },
                 region: row.region.clone(),
             })
         };
         dataset.rows.iter().filter_map(item).collect()
+    }
+
+    /// The rows of recorded tensors: an array for each input, by its name in the graph or the manifest, rows along its
+    /// first axis.
+    pub fn recorded(&self, path: &Path) -> Result<Vec<Item>> {
+        let context = || format!("can't use {}", path.display());
+        let file = Checkpoint::open(path).with_context(context)?;
+        let mut rows: Vec<Vec<Tensor>> = Vec::new();
+        for (n, (id, feed)) in self.graph.inputs.iter().zip(&self.feeds).enumerate() {
+            let value = self.graph.value(*id);
+            let entry = file
+                .tensors()
+                .iter()
+                .find(|entry| entry.name == value.name || entry.name == *feed)
+                .with_context(|| format!("{} has no array {feed}", path.display()))?;
+            let array = file.read(&entry.name).with_context(context)?;
+            let count = array.shape().first().copied().unwrap_or(0);
+            if n == 0 {
+                rows.resize(count, Vec::new());
+            } else if rows.len() != count {
+                bail!(
+                    "{}: {feed} has {count} rows, expected {}",
+                    path.display(),
+                    rows.len()
+                );
+            }
+            for (row, slot) in rows.iter_mut().enumerate() {
+                slot.push(
+                    row_of(&array, row, value.ty.shape())
+                        .with_context(|| format!("{}: row {row} of {feed}", path.display()))?,
+                );
+            }
+        }
+        let item = |(n, tensors)| Item {
+            line: n as u64 + 1,
+            labels: Vec::new(),
+            content: Content::Tensors(tensors),
+            region: None,
+        };
+        Ok(rows.into_iter().enumerate().map(item).collect())
     }
 
     /// The windows of an item, as the recognizer cuts and pads them; none for one that is too short.
@@ -141,7 +190,16 @@ impl Network {
     }
 
     fn cut(&self, item: &Item, pictures: &mut Pictures) -> Result<Vec<Window>> {
-        match (&self.pipeline, &item.content) {
+        if let Content::Tensors(tensors) = &item.content {
+            return Ok(vec![Window {
+                tensors: tensors.clone(),
+                tokens: 1,
+            }]);
+        }
+        let pipeline = self.pipeline.as_ref().context(
+            "the bundle has no preprocessing; give tensors in a .npz, one array an input, rows along its first axis",
+        )?;
+        match (pipeline, &item.content) {
             (Pipeline::Image(pipeline), Content::Path(path)) => {
                 let picture = pictures.open(path)?;
                 let region = match inputs::parse_face(item.region.as_deref())? {
@@ -231,6 +289,27 @@ impl Network {
     }
 }
 
+/// One row of an array, in the shape of the network's input; where that is not fixed, a batch of one.
+pub fn row_of(array: &Tensor, row: usize, shape: Option<Vec<usize>>) -> Result<Tensor> {
+    let mut extents = array.shape().to_vec();
+    if let Some(first) = extents.first_mut() {
+        *first = 1;
+    }
+    let count: usize = extents.iter().product();
+    let shape = shape.unwrap_or(extents);
+    Ok(match array.dtype() {
+        Dtype::F32 => {
+            let values = array.elements::<f32>()?.chunks(count.max(1)).nth(row);
+            Tensor::new(&shape, values.context("no such row")?.to_vec())?
+        }
+        Dtype::I64 => {
+            let values = array.elements::<i64>()?.chunks(count.max(1)).nth(row);
+            Tensor::new(&shape, values.context("no such row")?.to_vec())?
+        }
+        other => bail!("its elements are {other}; f32 and i64 are read"),
+    })
+}
+
 /// Gives the graph's symbols the bounds that the manifest states.
 fn bound_symbols(graph: &mut Graph, signatures: &[Signature]) -> Result<()> {
     let specs: Vec<_> = signatures
@@ -268,15 +347,4 @@ pub fn digest(windows: &[Window]) -> [u8; 32] {
         }
     }
     hash.finalize().into()
-}
-
-/// The manifest's heads that answer, each with the output of the graph that it reads.
-pub fn answering_heads(manifest: &Manifest, values: &[String]) -> Vec<(usize, usize)> {
-    manifest
-        .heads
-        .iter()
-        .enumerate()
-        .filter(|(_, head)| !manifest.head_is_gate(&head.name))
-        .filter_map(|(n, head)| Some((n, values.iter().position(|name| *name == head.tensor)?)))
-        .collect()
 }

@@ -6,10 +6,11 @@ use crate::calibrate::{Calibration, Method, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::recipe::{Recipe, Remedy};
 use crate::remedy;
-use crate::report::{Report, Tried};
+use crate::report::{Report, Tried, TriedHead};
 use crate::scheme::{self, Choice, Quantized};
+use crate::search::{NAME as SEARCH, search};
 use crate::sensitivity;
-use crate::verdict::{Agreement, Verdict};
+use crate::verdict::{Agreement, Verdict, agreements};
 
 /// Which data is judged on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +29,11 @@ pub trait Judge {
     /// [`ErrorKind::Data`] if it cannot be read.
     fn calibration(&mut self, n: usize) -> Result<Option<Vec<Tensor>>>;
 
-    /// Runs a graph on a set.
+    /// Runs a graph on a set: a verdict for each head and data set that are judged, in the same order every time.
     ///
     /// # Errors
     /// [`ErrorKind::Data`] or [`ErrorKind::Graph`].
-    fn judge(&mut self, graph: &Graph, set: Set) -> Result<Verdict>;
+    fn judge(&mut self, graph: &Graph, set: Set) -> Result<Vec<Verdict>>;
 
     /// Fits temperatures and thresholds to the quantized graph on the tune set; graphs are judged with them from then on.
     ///
@@ -60,7 +61,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether the answers on the eval set are within the limits.
     pub fn passed(&self) -> bool {
-        self.report.eval.passed()
+        !self.report.eval.is_empty() && self.report.eval.iter().all(Agreement::passed)
     }
 }
 
@@ -70,7 +71,19 @@ struct Candidate {
     table: Option<Table>,
     choice: Choice,
     quantized: Quantized,
-    agreement: Agreement,
+    agreements: Vec<Agreement>,
+}
+
+impl Candidate {
+    fn passed(&self) -> bool {
+        self.agreements.iter().all(Agreement::passed)
+    }
+
+    /// Mean distance of the answers from the float graph's, over heads and data sets.
+    fn distance(&self) -> f64 {
+        let sum: f64 = self.agreements.iter().map(|agreement| agreement.distance).sum();
+        sum / self.agreements.len().max(1) as f64
+    }
 }
 
 /// Quantizes a float graph by a recipe, returning operations to float until the answers on the tune set hold, and
@@ -107,8 +120,8 @@ pub fn quantize(
             tried.push(Tried {
                 calibrator: name,
                 options: remedies.iter().map(|remedy| remedy.name()).collect(),
-                metric: candidate.agreement.metric,
-                equal: candidate.agreement.equal,
+                distance: candidate.distance(),
+                heads: candidate.agreements.iter().map(TriedHead::new).collect(),
                 kept,
             });
             if kept {
@@ -125,7 +138,7 @@ pub fn quantize(
         ));
     };
     let mut ranking = Vec::new();
-    if !best.agreement.passed() {
+    if !best.passed() {
         let inputs = first_inputs(judge, recipe.sensitivity_inputs)?;
         ranking = sensitivity::rank(
             &best.float,
@@ -144,13 +157,13 @@ pub fn quantize(
     judge.refit(&float, &best.quantized.graph)?;
     judge.progress("judge quantized on eval", 0, 1);
     let found = judge.judge(&best.quantized.graph, Set::Eval)?;
-    let eval = Agreement::new(&expected, &found, &recipe.limits);
+    let eval = agreements(&expected, &found, &recipe.limits)?;
     let mut report = Report::new(
         recipe,
         &best.choice,
         &best.quantized,
         best.table.as_ref(),
-        best.agreement,
+        best.agreements,
         eval,
     );
     report.tried = tried;
@@ -204,10 +217,20 @@ fn tables(
     } else {
         recipe.methods.as_slice()
     };
-    methods
+    let made = methods
         .iter()
-        .map(|&method| Ok((method.name().to_owned(), Some(calibration.table(method, 256)?))))
-        .collect()
+        .map(|&method| calibration.table(method, 256))
+        .collect::<Result<Vec<Table>>>()?;
+    let names = methods.iter().map(|method| method.name().to_owned());
+    let mut tables: Vec<_> = names.zip(made.iter().cloned().map(Some)).collect();
+    if recipe.search_inputs > 0 && made.len() > 1 {
+        let inputs = first_inputs(judge, recipe.search_inputs)?;
+        let found = search(graph, &made, choice, &inputs, |done, of| {
+            judge.progress("search each tensor's calibrator", done, of);
+        })?;
+        tables.push((SEARCH.to_owned(), found));
+    }
+    Ok(tables)
 }
 
 fn judged(
@@ -215,7 +238,7 @@ fn judged(
     table: Option<Table>,
     choice: &Choice,
     recipe: &Recipe,
-    expected: &Verdict,
+    expected: &[Verdict],
     judge: &mut dyn Judge,
 ) -> Result<Candidate> {
     let quantized = scheme::apply(float, table.as_ref(), choice)?;
@@ -225,14 +248,16 @@ fn judged(
         table,
         choice: choice.clone(),
         quantized,
-        agreement: Agreement::new(expected, &found, &recipe.limits),
+        agreements: agreements(expected, &found, &recipe.limits)?,
     })
 }
 
-/// More equal answers; of as many, the better metric.
+/// Within the limits where the other is not, or nearer to the float graph.
+///
+/// Distances of probabilities tell more than equal answers do: a handful of items near a border decides how many of those
+/// there are, and chance decides which.
 fn better(a: &Candidate, b: &Candidate) -> bool {
-    let (a, b) = (&a.agreement, &b.agreement);
-    (a.equal, a.metric) > (b.equal, b.metric)
+    (!a.passed(), a.distance()) < (!b.passed(), b.distance())
 }
 
 fn first_inputs(judge: &mut dyn Judge, count: usize) -> Result<Vec<Vec<Tensor>>> {
@@ -252,7 +277,7 @@ fn return_to_float(
     mut best: Candidate,
     ranking: &[sensitivity::Sensitivity],
     recipe: &Recipe,
-    expected: &Verdict,
+    expected: &[Verdict],
     judge: &mut dyn Judge,
 ) -> Result<Candidate> {
     let group = ranking.len().div_ceil(20).max(1);
@@ -267,7 +292,7 @@ fn return_to_float(
         }
         judge.progress("return operations to float", n * group, ranking.len());
         best = judged(&best.float, best.table.take(), &choice, recipe, expected, judge)?;
-        if best.agreement.passed() {
+        if best.passed() {
             break;
         }
     }

@@ -24,6 +24,8 @@ pub struct Recipe {
     pub options: Vec<Remedy>,
     /// Names of nodes that stay in float.
     pub float: Vec<String>,
+    /// Inputs of the calibration set on which each tensor's calibrator is searched by itself; 0 for no search.
+    pub search_inputs: usize,
     /// Most inputs of the calibration set that a sensitivity is measured on.
     pub sensitivity_inputs: usize,
     /// Limits of what quantization may change.
@@ -61,7 +63,7 @@ impl Remedy {
 pub struct Limits {
     /// Points of the metric, of a hundred, that may be lost.
     pub max_drop: f64,
-    /// Share of answers that must stay equal, in `0..=1`.
+    /// Share of answers that must stay equal, in `0..=1`; a change of one or two is never refused.
     pub min_equal: f64,
     /// Points of a class's recall that may be lost; a loss of one or two items is never refused.
     pub max_recall_drop: f64,
@@ -88,6 +90,7 @@ impl Default for Recipe {
             block: 32,
             options: Vec::new(),
             float: Vec::new(),
+            search_inputs: 0,
             sensitivity_inputs: 16,
             limits: Limits::default(),
             calibrators: Calibrators::default(),

@@ -23,10 +23,10 @@ pub struct Report {
     pub macs: u64,
     /// The ways that were tried on the tune set; one is kept.
     pub tried: Vec<Tried>,
-    /// The result on the tune set, on which choices were made.
-    pub tune: Agreement,
-    /// The result on the eval set, which was used for nothing else.
-    pub eval: Agreement,
+    /// The result on the tune sets, on which choices were made, for each head and set.
+    pub tune: Vec<Agreement>,
+    /// The result on the eval sets, which were used for nothing else.
+    pub eval: Vec<Agreement>,
     /// Operations with products that are left in float.
     pub left_in_float: Vec<Left>,
     /// Every operation with products.
@@ -48,12 +48,36 @@ pub struct Tried {
     pub calibrator: String,
     /// Options that were used.
     pub options: Vec<&'static str>,
-    /// The metric, in points.
-    pub metric: f64,
-    /// Share of equal answers, in `0..=1`.
-    pub equal: f64,
+    /// Mean of [`Agreement::distance`] over heads and data sets; the least of those within the limits is kept.
+    pub distance: f64,
+    /// Each head and data set.
+    pub heads: Vec<TriedHead>,
     /// Whether it is the one that was kept.
     pub kept: bool,
+}
+
+/// How a head did on a tune set in one of the ways that were tried.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TriedHead {
+    /// Name of the head.
+    pub head: String,
+    /// Name of the data set.
+    pub data: String,
+    /// The metric, in points.
+    pub metric: Option<f64>,
+    /// Share of equal answers, in `0..=1`.
+    pub equal: f64,
+}
+
+impl TriedHead {
+    pub(crate) fn new(agreement: &Agreement) -> Self {
+        Self {
+            head: agreement.head.clone(),
+            data: agreement.data.clone(),
+            metric: agreement.metric,
+            equal: agreement.equal,
+        }
+    }
 }
 
 /// An operation that is left in float.
@@ -91,8 +115,8 @@ impl Report {
         choice: &Choice,
         quantized: &Quantized,
         table: Option<&Table>,
-        tune: Agreement,
-        eval: Agreement,
+        tune: Vec<Agreement>,
+        eval: Vec<Agreement>,
     ) -> Self {
         let left_in_float = quantized
             .placements
@@ -118,7 +142,7 @@ impl Report {
                 .collect()
         });
         Self {
-            format: 1,
+            format: 2,
             scheme: choice.scheme.name(),
             integer_share: quantized.integer_share(),
             macs: quantized.placements.iter().map(|placement| placement.macs).sum(),
@@ -153,25 +177,38 @@ impl Report {
             } else {
                 format!(" with {}", tried.options.join(", "))
             };
+            let heads: Vec<String> = tried
+                .heads
+                .iter()
+                .map(|head| format!("{} {:.2} %", head.head, 100.0 * head.equal))
+                .collect();
             line(format!(
-                "  tune, {}{options}: metric {:.2}, {:.2} % equal{}",
+                "  tune, {}{options}: distance {:.5}, equal {}{}",
                 tried.calibrator,
-                tried.metric,
-                100.0 * tried.equal,
+                tried.distance,
+                heads.join(", "),
                 if tried.kept { "  <- kept" } else { "" }
             ));
         }
-        for (name, agreement) in [("tune", &self.tune), ("eval", &self.eval)] {
-            line(format!(
-                "{name}: {} items, metric {:.2} -> {:.2} (drop {:.2}), {:.2} % of the answers equal",
-                agreement.items,
-                agreement.float_metric,
-                agreement.metric,
-                agreement.drop,
-                100.0 * agreement.equal
-            ));
-            for refused in &agreement.refused {
-                line(format!("  refused: {refused}"));
+        for (name, agreements) in [("tune", &self.tune), ("eval", &self.eval)] {
+            for agreement in agreements {
+                let metric = match (agreement.float_metric, agreement.metric, agreement.drop) {
+                    (Some(before), Some(after), Some(drop)) => format!(
+                        "{} {before:.2} -> {after:.2} (drop {drop:.2}), ",
+                        agreement.measure.name()
+                    ),
+                    _ => String::new(),
+                };
+                line(format!(
+                    "{name}, {} on {}: {} items, {metric}{:.2} % of the answers equal",
+                    agreement.head,
+                    agreement.data,
+                    agreement.items,
+                    100.0 * agreement.equal
+                ));
+                for refused in &agreement.refused {
+                    line(format!("  refused: {refused}"));
+                }
             }
         }
         if !self.left_in_float.is_empty() {

@@ -32,6 +32,15 @@ impl SignalToNoise {
         }
     }
 
+    /// Power of the error by that of the signal; the power itself of an error without a signal.
+    pub fn noise_share(&self) -> f64 {
+        if self.signal > 0.0 {
+            self.noise / self.signal
+        } else {
+            self.noise
+        }
+    }
+
     /// The ratio; infinite without an error.
     pub fn db(&self) -> f64 {
         if self.noise == 0.0 {

@@ -2,15 +2,57 @@
 
 use serde::Serialize;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::recipe::Limits;
 
-/// How a graph did on a data set.
+/// What a head's answers are judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Share of right answers.
+    Accuracy,
+    /// Mean recall over the labels.
+    UnweightedAverageRecall,
+    /// Mean F1 over the labels.
+    MacroF1,
+    /// F1 over all label decisions.
+    MicroF1,
+    /// Equal answers alone: the data has no labels, or the head is a gate's.
+    Equality,
+    /// Cosine to the float network's vectors, and whether an item's nearest neighbour is the same.
+    Embedding,
+}
+
+impl Measure {
+    /// Name in a report for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::UnweightedAverageRecall => "unweighted average recall",
+            Self::MacroF1 => "macro F1",
+            Self::MicroF1 => "micro F1",
+            Self::Equality => "equal answers alone",
+            Self::Embedding => "cosine to float",
+        }
+    }
+}
+
+/// How a graph did with one head on one data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// The task's metric, in points of a hundred.
-    pub metric: f64,
-    /// The labels answered for each item, by their numbers and in order; none for no answer.
+    /// Name of the head, or of the output for an embedding.
+    pub head: String,
+    /// Name of the data set.
+    pub data: String,
+    /// What is judged.
+    pub measure: Measure,
+    /// The metric, in points of a hundred; none where [`Verdict::measure`] needs no truth.
+    pub metric: Option<f64>,
+    /// The labels answered for each item, by their numbers and in order; none for no answer. For an embedding the
+    /// item's nearest neighbour among the others.
     pub answers: Vec<Vec<usize>>,
+    /// Probabilities of each item, or its embedding; empty for an item without.
+    pub vectors: Vec<Vec<f64>>,
     /// Each class.
     pub classes: Vec<Class>,
 }
@@ -29,14 +71,22 @@ pub struct Class {
 /// A quantized graph's answers beside the float graph's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Agreement {
+    /// Name of the head, or of the output for an embedding.
+    pub head: String,
+    /// Name of the data set.
+    pub data: String,
+    /// What is judged.
+    pub measure: Measure,
     /// Number of items.
     pub items: usize,
-    /// The float graph's metric, in points.
-    pub float_metric: f64,
-    /// The quantized graph's metric, in points.
-    pub metric: f64,
+    /// The float graph's metric, in points; none where equal answers alone are judged.
+    pub float_metric: Option<f64>,
+    /// The quantized graph's metric, in points; for an embedding a hundred times the mean cosine.
+    pub metric: Option<f64>,
     /// Points lost; negative where the quantized graph is better.
-    pub drop: f64,
+    pub drop: Option<f64>,
+    /// Mean over the items of the greatest difference of a probability; for an embedding one less the mean cosine.
+    pub distance: f64,
     /// Share of equal answers, in `0..=1`.
     pub equal: f64,
     /// Each class.
@@ -62,11 +112,11 @@ pub struct ClassAgreement {
     pub answers: usize,
 }
 
-/// Items of a class that may change whatever the limits: shares of a handful of items say nothing.
+/// Items that may change whatever the limits: shares of a handful of items say nothing.
 const SPARED: usize = 2;
 
 impl Agreement {
-    /// Compares two verdicts on the same items.
+    /// Compares two verdicts of one head on the same items.
     pub fn new(float: &Verdict, quantized: &Verdict, limits: &Limits) -> Self {
         let items = float.answers.len();
         let same = float
@@ -90,16 +140,21 @@ impl Agreement {
         let recall =
             |class: &Class| (class.support > 0).then(|| 100.0 * class.right as f64 / class.support as f64);
         let mut refused = Vec::new();
-        let drop = float.metric - quantized.metric;
+        let distance = distance(float, quantized);
+        let (float_metric, metric) = match float.measure {
+            Measure::Embedding => (Some(100.0), Some(100.0 * (1.0 - distance))),
+            _ => (float.metric, quantized.metric),
+        };
+        let drop = float_metric.zip(metric).map(|(before, after)| before - after);
         // The sum of two decimal fractions is off by less than this.
         const SLACK: f64 = 1e-9;
-        if drop.is_nan() || drop > limits.max_drop + SLACK {
+        if let Some(drop) = drop.filter(|drop| drop.is_nan() || *drop > limits.max_drop + SLACK) {
             refused.push(format!(
                 "the metric drops by {drop:.2} points, allowed are {}",
                 limits.max_drop
             ));
         }
-        if equal < limits.min_equal - SLACK {
+        if items - same > SPARED && equal < limits.min_equal - SLACK {
             let (found, wanted) = (100.0 * equal, 100.0 * limits.min_equal);
             refused.push(format!(
                 "{found:.2} % of the answers are equal, {wanted} % are wanted"
@@ -134,10 +189,14 @@ impl Agreement {
             classes.push(class);
         }
         Self {
+            head: float.head.clone(),
+            data: float.data.clone(),
+            measure: float.measure,
             items,
-            float_metric: float.metric,
-            metric: quantized.metric,
+            float_metric,
+            metric,
             drop,
+            distance,
             equal,
             classes,
             refused,
@@ -147,6 +206,65 @@ impl Agreement {
     /// Whether everything is within the limits.
     pub fn passed(&self) -> bool {
         self.refused.is_empty()
+    }
+}
+
+/// Compares the verdicts of two graphs head by head and set by set.
+///
+/// # Errors
+/// [`ErrorKind::Data`] where they are not of the same heads and sets.
+pub fn agreements(float: &[Verdict], quantized: &[Verdict], limits: &Limits) -> Result<Vec<Agreement>> {
+    let judged = |verdicts: &[Verdict]| -> Vec<String> {
+        verdicts
+            .iter()
+            .map(|verdict| format!("{} on {}", verdict.head, verdict.data))
+            .collect()
+    };
+    let (wanted, found) = (judged(float), judged(quantized));
+    if wanted != found {
+        return Err(Error::new(
+            ErrorKind::Data,
+            "verdicts",
+            wanted.join(", "),
+            found.join(", "),
+        ));
+    }
+    let pairs = float.iter().zip(quantized);
+    Ok(pairs
+        .map(|(float, quantized)| Agreement::new(float, quantized, limits))
+        .collect())
+}
+
+/// See [`Agreement::distance`]; an item that only one has a vector of is as far as can be.
+fn distance(float: &Verdict, quantized: &Verdict) -> f64 {
+    let mut sum = 0.0;
+    let mut items = 0usize;
+    for (a, b) in float.vectors.iter().zip(&quantized.vectors) {
+        if a.is_empty() && b.is_empty() {
+            continue;
+        }
+        items += 1;
+        sum += if a.len() != b.len() {
+            1.0
+        } else if float.measure == Measure::Embedding {
+            1.0 - cosine(a, b)
+        } else {
+            a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+    }
+    sum / items.max(1) as f64
+}
+
+/// Cosine of the angle between two vectors; 1 for two of length zero, 0 if only one has.
+pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (aa, bb) = (dot(a, a), dot(b, b));
+    if aa == 0.0 && bb == 0.0 {
+        1.0
+    } else if aa == 0.0 || bb == 0.0 {
+        0.0
+    } else {
+        dot(a, b) / (aa * bb).sqrt()
     }
 }
 
@@ -161,7 +279,11 @@ mod tests {
             right,
         };
         Verdict {
-            metric,
+            head: "emotion".to_owned(),
+            data: "eval.csv".to_owned(),
+            measure: Measure::Accuracy,
+            metric: Some(metric),
+            vectors: answers.iter().map(|&n| vec![n as f64]).collect(),
             answers: answers.iter().map(|&n| vec![n]).collect(),
             classes: vec![class("joy", right[0]), class("fear", right[1])],
         }
@@ -184,7 +306,9 @@ mod tests {
         check(verdict(79.4, &answers, [40, 40]), &["metric"]);
         let mut swapped = answers.clone();
         swapped.swap(0, 1);
-        check(verdict(80.0, &swapped, [40, 40]), &["98.00 %"]);
+        check(verdict(80.0, &swapped, [40, 40]), &[]);
+        swapped.swap(2, 3);
+        check(verdict(80.0, &swapped, [40, 40]), &["96.00 %"]);
         check(verdict(80.0, &answers, [37, 43]), &["recall of joy"]);
         let drifted: Vec<usize> = (0..100).map(|n| if n < 6 { 0 } else { n % 2 }).collect();
         check(
@@ -192,5 +316,37 @@ mod tests {
             &["97.00 %", "share of joy", "share of fear"],
         );
         check(verdict(f64::NAN, &answers, [40, 40]), &["metric"]);
+    }
+
+    #[test]
+    fn an_embedding_is_judged_by_its_cosine_and_its_neighbours() {
+        let embedding = |vectors: &[[f64; 2]], nearest: &[usize]| Verdict {
+            measure: Measure::Embedding,
+            metric: None,
+            vectors: vectors.iter().map(|v| v.to_vec()).collect(),
+            answers: nearest.iter().map(|&n| vec![n]).collect(),
+            classes: Vec::new(),
+            ..verdict(0.0, &[], [0, 0])
+        };
+        let before = embedding(&[[1.0, 0.0], [0.0, 2.0]], &[1, 0]);
+        let limits = Limits::default();
+        let same = Agreement::new(&before, &embedding(&[[3.0, 0.0], [0.0, 1.0]], &[1, 0]), &limits);
+        assert!(same.passed() && same.drop == Some(0.0) && same.distance == 0.0);
+        let turned = Agreement::new(&before, &embedding(&[[1.0, 1.0], [0.0, 1.0]], &[1, 1]), &limits);
+        let expected = 50.0 * (1.0 - 0.5f64.sqrt());
+        assert!((turned.drop.unwrap() - expected).abs() < 1e-9);
+        assert_eq!((turned.equal, turned.refused.len()), (0.5, 1));
+    }
+
+    #[test]
+    fn verdicts_of_other_heads_are_refused() {
+        let a = verdict(80.0, &[0], [40, 40]);
+        let b = Verdict {
+            head: "face".to_owned(),
+            ..a.clone()
+        };
+        let limits = Limits::default();
+        assert_eq!(agreements(&[a.clone()], &[a.clone()], &limits).unwrap().len(), 1);
+        assert_eq!(agreements(&[a], &[b], &limits).unwrap_err().place(), "verdicts");
     }
 }

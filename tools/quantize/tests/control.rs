@@ -3,11 +3,13 @@
 
 use limbic_graph::op::{Convolution, Padding, PoolKind, Unary};
 use limbic_graph::{Dtype, Graph, Op, Tensor, TensorType, ValueId, interpret};
-use limbic_quantize::calibrate::Table;
+use limbic_quantize::calibrate::{Method, Table};
 use limbic_quantize::control::{Judge, Outcome, Set, quantize};
 use limbic_quantize::recipe::{Recipe, Remedy};
-use limbic_quantize::verdict::{Class, Verdict};
-use limbic_quantize::{Error, ErrorKind, Result};
+use limbic_quantize::scheme::{Choice, Scheme, apply};
+use limbic_quantize::sensitivity::SignalToNoise;
+use limbic_quantize::verdict::{Agreement, Class, Measure, Verdict};
+use limbic_quantize::{Error, ErrorKind, Result, search};
 
 const CLASSES: usize = 4;
 
@@ -90,18 +92,18 @@ struct OwnAnswers {
 }
 
 impl OwnAnswers {
-    fn answers(&self, graph: &Graph, set: Set) -> Result<Vec<usize>> {
+    fn logits(&self, graph: &Graph, set: Set) -> Result<Vec<Vec<f32>>> {
         let from = if set == Set::Tune { 1000 } else { 2000 };
         (from..from + 60)
-            .map(|n| {
-                let outputs = interpret::run(graph, &[input(n)])?;
-                let logits = outputs[0].to_f32();
-                Ok((0..logits.len())
-                    .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
-                    .unwrap())
-            })
+            .map(|n| Ok(interpret::run(graph, &[input(n)])?[0].to_f32()))
             .collect()
     }
+}
+
+fn top(logits: &[f32]) -> usize {
+    (0..logits.len())
+        .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
+        .unwrap()
 }
 
 impl Judge for OwnAnswers {
@@ -109,8 +111,10 @@ impl Judge for OwnAnswers {
         Ok((n < self.calibration).then(|| vec![input(n as u32)]))
     }
 
-    fn judge(&mut self, graph: &Graph, set: Set) -> Result<Verdict> {
-        let (truth, answers) = (self.answers(&self.truth, set)?, self.answers(graph, set)?);
+    fn judge(&mut self, graph: &Graph, set: Set) -> Result<Vec<Verdict>> {
+        let (truth, logits) = (self.logits(&self.truth, set)?, self.logits(graph, set)?);
+        let tops = |logits: &[Vec<f32>]| logits.iter().map(|z| top(z)).collect::<Vec<usize>>();
+        let (truth, answers) = (tops(&truth), tops(&logits));
         let right = truth.iter().zip(&answers).filter(|(a, b)| a == b).count();
         let class = |n: usize| Class {
             label: format!("class {n}"),
@@ -121,11 +125,16 @@ impl Judge for OwnAnswers {
                 .filter(|(t, a)| **t == n && **a == n)
                 .count(),
         };
-        Ok(Verdict {
-            metric: 100.0 * right as f64 / truth.len() as f64,
+        let vector = |z: &Vec<f32>| z.iter().map(|&z| f64::from(z)).collect();
+        Ok(vec![Verdict {
+            head: "classes".to_owned(),
+            data: format!("{set:?}"),
+            measure: Measure::Accuracy,
+            metric: Some(100.0 * right as f64 / truth.len() as f64),
+            vectors: logits.iter().map(vector).collect(),
             classes: (0..CLASSES).map(class).collect(),
             answers: answers.into_iter().map(|n| vec![n]).collect(),
-        })
+        }])
     }
 
     fn refit(&mut self, _: &Graph, _: &Graph) -> Result<()> {
@@ -167,8 +176,11 @@ fn the_best_calibrator_on_the_tune_set_is_kept_and_everything_is_integer() {
     assert_eq!(report.integer_share, 1.0);
     assert_eq!(report.tried.len(), 16);
     let kept: Vec<_> = report.tried.iter().filter(|tried| tried.kept).collect();
-    let best = report.tried.iter().map(|tried| tried.equal).fold(0.0, f64::max);
-    assert_eq!((kept.len(), kept[0].equal), (1, best));
+    let distances = report.tried.iter().map(|tried| tried.distance);
+    assert_eq!(
+        (kept.len(), kept[0].distance),
+        (1, distances.fold(f64::INFINITY, f64::min))
+    );
     assert!(report.left_in_float.is_empty() && report.sensitivities.is_empty());
 }
 
@@ -200,7 +212,7 @@ fn an_operation_that_spoils_the_answers_returns_to_float_with_reason_and_cost() 
     assert!(third.reason.contains("returned to float"), "{}", third.reason);
     assert_eq!(third.macs, 8 * 64 * 8 * 9);
     assert!(
-        report.tune.passed() && report.integer_share < 1.0,
+        report.tune.iter().all(Agreement::passed) && report.integer_share < 1.0,
         "{}",
         report.to_text()
     );
@@ -235,4 +247,41 @@ fn calibration_without_inputs_is_refused() {
         (error.kind(), error.place()),
         (ErrorKind::Data, "calibration data")
     );
+}
+
+#[test]
+fn a_searched_table_leaves_no_more_error_than_any_calibrator_alone() {
+    let recipe = Recipe {
+        search_inputs: 12,
+        ..Recipe::default()
+    };
+    let mut found = run(None, &recipe).report.tried;
+    assert_eq!(found.len(), 5);
+    let searched = found.pop().unwrap();
+    assert_eq!(searched.calibrator, "search");
+    let table = |method| {
+        let recipe = Recipe {
+            methods: vec![method],
+            ..Recipe::default()
+        };
+        run(None, &recipe).table.unwrap()
+    };
+    let tables = [Method::MinMax, Method::Percentile, Method::Mse].map(table);
+    let (graph, choice) = (network(), Choice::new(Scheme::Int8));
+    let inputs: Vec<Vec<Tensor>> = (0..12).map(|n| vec![input(n)]).collect();
+    let error = |table: &Table| {
+        let quantized = apply(&graph, Some(table), &choice).unwrap();
+        let mut ratio = SignalToNoise::default();
+        for input in &inputs {
+            let made = interpret::run(&quantized.graph, input).unwrap();
+            let expected = interpret::run(&graph, input).unwrap();
+            ratio.add(&made[0].to_f32(), &expected[0].to_f32());
+        }
+        ratio.noise_share()
+    };
+    let best = search(&graph, &tables, &choice, &inputs, |_, _| {})
+        .unwrap()
+        .unwrap();
+    // Some tensor is better off with another calibrator than the best one alone.
+    assert!(tables.iter().all(|table| error(&best) < error(table)));
 }

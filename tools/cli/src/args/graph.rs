@@ -106,19 +106,21 @@ pub struct Quantize {
     /// Bundle of the float network.
     pub bundle: PathBuf,
 
-    /// Items whose tensors give the ranges; labels are not needed.
+    /// Items whose tensors give the ranges; labels are not needed. May be given several times, as --tune and --eval
+    /// may: each a CSV as for `eval`, or a .npz of tensors as `preprocess` writes it.
     #[arg(long, value_name = "FILE")]
-    pub calib: Option<PathBuf>,
+    pub calib: Vec<PathBuf>,
 
-    /// Labelled items that choices are made on.
+    /// Items that choices are made on.
     #[arg(long, value_name = "FILE")]
-    pub tune: Option<PathBuf>,
+    pub tune: Vec<PathBuf>,
 
-    /// Labelled items that judge the result, used for nothing else.
+    /// Items that judge the result, used for nothing else. A set judges the heads that have its labels; without labels
+    /// it judges by equal answers alone.
     #[arg(long, value_name = "FILE")]
-    pub eval: Option<PathBuf>,
+    pub eval: Vec<PathBuf>,
 
-    /// One file of labelled items, split by digest, instead of the three.
+    /// One file of items, split by digest, instead of the three uses.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["calib", "tune", "eval"])]
     pub data: Option<PathBuf>,
 
@@ -139,7 +141,7 @@ pub struct Quantize {
     #[arg(long, value_enum)]
     pub metric: Option<QuantizeMetric>,
 
-    /// Head that is judged; without it the first whose labels hold all labels of the data.
+    /// The only head that is judged; without it every head that a set has labels of, and those of gates.
     #[arg(long, value_name = "NAME")]
     pub head: Option<String>,
 
@@ -196,9 +198,10 @@ pub enum QuantizeMetric {
 /// `limbic compare`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A and B are bundles (FILE.limbic#VARIANT for another than the first variant), ONNX or TFLite files,\n\
-    or a .npz of recorded tensors; networks run on the reference interpreter. Tensors are matched by name and size.\n\
-    Without --data they run on the recorded inputs of a .npz, or on noise.\n\
+    after_help = "A and B are bundles, ONNX or TFLite files, or a .npz of recorded tensors. Networks run on the reference\n\
+    interpreter; FILE.limbic#VARIANT names another than the first variant, FILE.limbic@BACKEND runs a bundle on a\n\
+    backend that is compiled in (`limbic --version`), of which the outputs are seen. Tensors are matched by name and size.\n\
+    Without --data they run on the recorded inputs of a .npz, one run for each row, or on noise.\n\
     Exit code 1 where a tensor diverges or holds NaN or an infinity."
 )]
 pub struct Compare {

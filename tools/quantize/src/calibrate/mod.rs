@@ -88,7 +88,7 @@ impl Default for Calibrators {
     fn default() -> Self {
         Self {
             bins: 2048,
-            percentile: 99.99,
+            percentile: 99.999,
             momentum: 0.9,
             symmetric: false,
         }

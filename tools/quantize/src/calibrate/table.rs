@@ -49,6 +49,11 @@ impl Table {
         self.entries.insert(name.to_owned(), entry);
     }
 
+    /// What is known of a tensor.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
     /// The range of a tensor.
     ///
     /// # Errors

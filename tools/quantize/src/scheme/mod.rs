@@ -244,8 +244,11 @@ pub fn apply(graph: &Graph, table: Option<&Table>, choice: &Choice) -> Result<Qu
     })
 }
 
-/// The graph with its symbols at their greatest, to count on.
-fn largest(graph: &Graph) -> Result<Graph> {
+/// The graph with its symbols at their greatest.
+///
+/// # Errors
+/// [`ErrorKind::Graph`] where it has no shapes then.
+pub fn largest(graph: &Graph) -> Result<Graph> {
     let mut bound = graph.clone();
     for &id in &graph.inputs {
         let value = graph.value(id);

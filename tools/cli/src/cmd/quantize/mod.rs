@@ -3,6 +3,7 @@
 mod board;
 mod judge;
 mod pack;
+mod sets;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,14 +12,11 @@ use anyhow::{Context, Result, bail};
 use limbic_bundle::Bundle;
 use limbic_quantize::calibrate::Table;
 use limbic_quantize::recipe::Recipe;
-use limbic_quantize::split::{Part, check_disjoint, part_of};
 use serde::Serialize;
 
 use crate::args::Quantize;
-use crate::dataset::{Dataset, Labels};
 use crate::failure;
-use crate::inputs::Pictures;
-use crate::network::{Item, Network, digest};
+use crate::network::Network;
 use crate::show::print_line;
 
 use judge::Data;
@@ -29,9 +27,10 @@ struct Document<'a> {
     model: &'a str,
     /// How the data sets were made, in words.
     data: String,
-    head: &'a str,
     /// The board that the scheme was chosen for, unless it was given.
     board: Option<&'a str>,
+    /// Heads that were not judged, each with the reason.
+    not_judged: &'a [String],
     fitted: &'a [String],
     #[serde(flatten)]
     report: &'a limbic_quantize::report::Report,
@@ -49,7 +48,7 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
         .map(|path| anyhow::Ok(Table::from_text(&read(path)?)?))
         .transpose()?;
     let network = Network::open(&bundle, None)?;
-    let (sets, words) = sets(args, &network)?;
+    let (sets, words) = sets::read(args, &network)?;
     let graph = network.graph.clone();
     // What a recipe or --scheme says comes before the board.
     let mut chosen_for = None;
@@ -69,8 +68,8 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
     let document = Document {
         model: &bundle.manifest().name,
         data: words,
-        head: &data.head.name,
         board: chosen_for,
+        not_judged: &data.not_judged,
         fitted: &data.fitted,
         report: &outcome.report,
     };
@@ -78,16 +77,16 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
     if args.json {
         print_line(json.trim_end())?;
     } else {
-        print_line(&format!(
-            "{}, head {}: {}",
-            document.model, document.head, document.data
-        ))?;
+        print_line(&format!("{}: {}", document.model, document.data))?;
         if let (Some(board), Some(scheme)) = (document.board, recipe.scheme) {
             print_line(&format!("scheme {} for board {board}", scheme.name()))?;
         }
         print_line(outcome.report.to_text().trim_end())?;
         for fitted in document.fitted {
             print_line(fitted)?;
+        }
+        for head in document.not_judged {
+            print_line(&format!("not judged: {head}"))?;
         }
     }
     if !outcome.passed() {
@@ -126,58 +125,4 @@ fn recipe(args: &Quantize) -> Result<Recipe> {
 
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))
-}
-
-/// The three sets, no item in two of them, and how they were made in words.
-fn sets(args: &Quantize, network: &Network) -> Result<([Vec<Item>; 3], String)> {
-    let read = |path: &Path, need: Labels| -> Result<(Vec<Item>, Vec<[u8; 32]>)> {
-        let dataset = Dataset::read(path, need)?;
-        if let Some(broken) = dataset.broken.first() {
-            bail!("{}, line {}: {}", path.display(), broken.line, broken.error);
-        }
-        let items = network.items(&dataset);
-        let mut pictures = Pictures::default();
-        let digests = items
-            .iter()
-            .map(|item| Ok(digest(&network.windows(item, &mut pictures)?)))
-            .collect::<Result<Vec<_>>>()
-            .with_context(|| path.display().to_string())?;
-        Ok((items, digests))
-    };
-    let (mut sets, how) = match (&args.data, &args.calib, &args.tune, &args.eval) {
-        (Some(path), None, None, None) => {
-            let mut sets = [Vec::new(), Vec::new(), Vec::new()];
-            let (items, digests) = read(path, Labels::Required)?;
-            for (item, digest) in items.into_iter().zip(&digests) {
-                let part = match part_of(digest) {
-                    Part::Calibration => 0,
-                    Part::Tune => 1,
-                    Part::Eval => 2,
-                };
-                sets[part].push(item);
-            }
-            (sets, "one file split by digest".to_owned())
-        }
-        (None, Some(calib), Some(tune), Some(eval)) => {
-            let calib = read(calib, Labels::Optional)?;
-            let (tune, eval) = (read(tune, Labels::Required)?, read(eval, Labels::Required)?);
-            check_disjoint(&[("calib", &calib.1), ("tune", &tune.1), ("eval", &eval.1)])?;
-            (
-                [calib.0, tune.0, eval.0],
-                "three files, no item in two by digest".to_owned(),
-            )
-        }
-        _ => bail!("give --data, or all of --calib, --tune and --eval"),
-    };
-    for (set, limit) in sets.iter_mut().zip([args.calib_items, args.limit, args.limit]) {
-        set.truncate(limit);
-    }
-    for (set, name) in sets.iter().zip(["calibration", "tune", "eval"]) {
-        if set.is_empty() {
-            bail!("the {name} set has no items");
-        }
-    }
-    let [calib, tune, eval] = sets.each_ref().map(Vec::len);
-    let words = format!("{how}; {calib} items to calibrate, {tune} to tune, {eval} to judge");
-    Ok((sets, words))
 }

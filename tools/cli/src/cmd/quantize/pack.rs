@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use limbic_bundle::{Asset, AssetKind, Bundle, Manifest, Precision, Variant, VariantEntry};
+use limbic_bundle::{Asset, AssetKind, Bundle, HeadCalibration, Manifest, Precision, Variant, VariantEntry};
+use limbic_graph::passes;
 use limbic_quantize::control::Outcome;
 use limbic_quantize::recipe::Recipe;
 
@@ -30,7 +31,15 @@ pub fn write(
         std::fs::write(path, &onnx).with_context(|| format!("can't write {}", path.display()))?;
     }
     if let Some(path) = &args.tflite {
-        let tflite = limbic_graph::tflite::write(&lowered).context("can't write TFLite")?;
+        // LiteRT has a kernel for products whose rows are rounded as they come; it has no symbols and no layer norm.
+        let mut graph = limbic_quantize::scheme::largest(&lowered)?;
+        if !lowered.symbols.is_empty() {
+            passes::fold_constants(&mut graph)?;
+        }
+        passes::fuse_dynamic_products(&mut graph)?;
+        passes::expand_layer_normalization(&mut graph)?;
+        passes::remove_dead(&mut graph);
+        let tflite = limbic_graph::tflite::write(&graph).context("can't write TFLite")?;
         std::fs::write(path, tflite).with_context(|| format!("can't write {}", path.display()))?;
     }
     let table = outcome.table.as_ref().map(|table| table.to_text());
@@ -58,7 +67,7 @@ pub fn write(
     print_line(&format!("{} identity {identity}", args.output.display()))
 }
 
-/// The manifest with the quantized variant behind the float ones, which stay the default, and the head as fitted.
+/// The manifest with the quantized variant behind the float ones, which stay the default.
 fn manifest(old: &Manifest, data: &Data, outcome: &Outcome, files: &[(String, Vec<u8>)]) -> Result<Manifest> {
     let mut manifest = old.clone();
     let program = manifest
@@ -72,7 +81,7 @@ fn manifest(old: &Manifest, data: &Data, outcome: &Outcome, files: &[(String, Ve
         .assets
         .retain(|asset| !files.iter().any(|(name, _)| *name == asset.path));
     manifest.variants.push(Variant {
-        heads: BTreeMap::new(),
+        heads: heads(old, data),
         name: NAME.to_owned(),
         backend: "ort".to_owned(),
         precision: precision(outcome),
@@ -95,14 +104,21 @@ fn manifest(old: &Manifest, data: &Data, outcome: &Outcome, files: &[(String, Ve
             optional: true,
         });
     }
-    for head in manifest
-        .heads
-        .iter_mut()
-        .filter(|head| head.name == data.head.name)
-    {
-        *head = data.head.clone();
-    }
     Ok(manifest)
+}
+
+/// What was fitted, where it is not as the float network has it.
+fn heads(old: &Manifest, data: &Data) -> BTreeMap<String, HeadCalibration> {
+    let changed = data.heads().filter_map(|fitted| {
+        let head = old.head(&fitted.name)?;
+        let own = HeadCalibration {
+            temperature: (fitted.temperature != head.temperature).then_some(fitted.temperature),
+            thresholds: (fitted.thresholds != head.thresholds).then(|| fitted.thresholds.clone()),
+            abstain_below: None,
+        };
+        (own != HeadCalibration::default()).then(|| (fitted.name.clone(), own))
+    });
+    changed.collect()
 }
 
 fn precision(outcome: &Outcome) -> Precision {
