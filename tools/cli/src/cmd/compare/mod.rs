@@ -1,13 +1,13 @@
 //! `limbic compare`
 
+mod side;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use limbic_bundle::Bundle;
-use limbic_checkpoint::Checkpoint;
-use limbic_graph::{Dtype, Graph, Tensor, interpret};
+use limbic_graph::{Dtype, Graph, Tensor};
 use limbic_quantize::sensitivity::SignalToNoise;
 use serde::Serialize;
 
@@ -15,14 +15,18 @@ use crate::args::Compare;
 use crate::dataset::{Dataset, Labels};
 use crate::failure;
 use crate::inputs::Pictures;
-use crate::network::Network;
+use crate::network;
 use crate::show::print_line;
+
+use side::Side;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
     a: String,
     b: String,
+    /// What ran each of the two; nothing for recorded tensors.
+    backends: [Option<String>; 2],
     inputs: usize,
     tensors: Vec<Row>,
     /// The first tensor, in the order they are made, whose signal-to-noise ratio is under the limit.
@@ -40,6 +44,8 @@ struct Row {
     snr_db: Option<f64>,
     /// Nothing where one is all zeros.
     cosine: Option<f64>,
+    /// Share of the inputs whose greatest element is at the same place, in `0..=1`.
+    equal_top: f64,
 }
 
 /// Differences of one tensor over all inputs.
@@ -48,11 +54,15 @@ struct Difference {
     max_abs: f64,
     ratio: SignalToNoise,
     products: [f64; 3],
+    /// Inputs, and those whose greatest element is at the same place.
+    tops: [usize; 2],
 }
 
 impl Difference {
     fn add(&mut self, a: &[f32], b: &[f32]) {
         self.ratio.add(b, a);
+        self.tops[0] += 1;
+        self.tops[1] += usize::from(top(a) == top(b));
         for (&a, &b) in a.iter().zip(b) {
             let (a, b) = (f64::from(a), f64::from(b));
             // A NaN is the greatest difference there is.
@@ -76,31 +86,35 @@ impl Difference {
             max_abs: self.max_abs,
             snr_db: Some(self.ratio.db()).filter(|db| db.is_finite()),
             cosine: (norm > 0.0).then(|| ab / norm),
+            equal_top: self.tops[1] as f64 / self.tops[0].max(1) as f64,
         }
     }
 }
 
-/// One of the two that are compared.
-enum Side {
-    /// A network that the interpreter runs.
-    Graph(Box<Graph>, Option<Box<Network>>),
-    /// Recorded tensors, by name.
-    Recorded(BTreeMap<String, Tensor>),
+/// Place of the greatest element, the first of equals.
+fn top(values: &[f32]) -> Option<usize> {
+    let mut best: Option<(usize, f32)> = None;
+    for (n, &value) in values.iter().enumerate() {
+        if best.is_none_or(|(_, most)| value > most) {
+            best = Some((n, value));
+        }
+    }
+    best.map(|(n, _)| n)
 }
 
 /// Compares two networks, or a network and recorded tensors, tensor by tensor.
 pub fn run(args: &Compare) -> Result<ExitCode> {
-    let (a, b) = (open(&args.a)?, open(&args.b)?);
+    let (mut a, mut b) = (Side::open(&args.a)?, Side::open(&args.b)?);
     let mut differences: Vec<(String, Difference)> = Vec::new();
     let mut not_finite = Vec::new();
     let inputs = inputs(args, &a, &b)?;
     for input in &inputs {
         let mut seen: BTreeMap<String, Vec<f32>> = BTreeMap::new();
-        walk(&a, input, &mut |name, values| {
+        a.walk(input, &mut |name, values| {
             scan(&mut not_finite, &args.a, name, &values);
             seen.insert(name.to_owned(), values);
         })?;
-        walk(&b, input, &mut |name, values| {
+        b.walk(input, &mut |name, values| {
             scan(&mut not_finite, &args.b, name, &values);
             let Some(expected) = seen.get(name).filter(|expected| expected.len() == values.len()) else {
                 return;
@@ -126,6 +140,7 @@ pub fn run(args: &Compare) -> Result<ExitCode> {
     let report = Report {
         a: args.a.display().to_string(),
         b: args.b.display().to_string(),
+        backends: [a.backend(), b.backend()],
         inputs: inputs.len(),
         tensors,
         first_divergent,
@@ -151,47 +166,17 @@ pub fn run(args: &Compare) -> Result<ExitCode> {
     })
 }
 
-fn open(path: &Path) -> Result<Side> {
-    let context = || format!("can't use {}", path.display());
-    let bytes = |path: &Path| std::fs::read(path).with_context(context);
-    Ok(match path.extension().and_then(|extension| extension.to_str()) {
-        Some("onnx") => {
-            let graph = limbic_graph::onnx::read(&bytes(path)?, path.parent()).with_context(context)?;
-            Side::Graph(Box::new(graph), None)
-        }
-        Some("tflite") => Side::Graph(
-            Box::new(limbic_graph::tflite::read(&bytes(path)?).with_context(context)?),
-            None,
-        ),
-        Some("npz") => {
-            let file = Checkpoint::open(path).with_context(context)?;
-            let tensors = file
-                .tensors()
-                .iter()
-                .map(|entry| Ok((entry.name.clone(), file.read(&entry.name)?)))
-                .collect::<Result<_>>();
-            Side::Recorded(tensors.with_context(context)?)
-        }
-        _ => {
-            let (path, variant) = match path.to_str().and_then(|path| path.rsplit_once('#')) {
-                Some((path, variant)) => (Path::new(path), Some(variant)),
-                None => (path, None),
-            };
-            let bundle = Bundle::open(path).with_context(context)?;
-            let network = Network::open(&bundle, variant).with_context(context)?;
-            Side::Graph(Box::new(network.graph.clone()), Some(Box::new(network)))
-        }
-    })
-}
-
 /// What the networks are run on, by the names of their inputs: items of the data, recorded inputs, or noise.
 fn inputs(args: &Compare, a: &Side, b: &Side) -> Result<Vec<BTreeMap<String, Tensor>>> {
     let sides = [a, b];
+    let graph = sides.iter().find_map(|side| side.graph());
+    let graph = graph.context("one of the two must be a network")?;
+    let recorded = sides.iter().find_map(|side| side.recorded());
     if let Some(path) = &args.data {
-        let network = sides.iter().find_map(|side| match side {
-            Side::Graph(_, network) => network.as_deref(),
-            Side::Recorded(_) => None,
-        });
+        if recorded.is_some() {
+            bail!("a .npz has its own inputs; leave --data out");
+        }
+        let network = sides.iter().find_map(|side| side.network());
         let network =
             network.context("--data needs a bundle, whose preprocessing makes tensors of the items")?;
         let dataset = Dataset::read(path, Labels::Optional)?;
@@ -212,17 +197,9 @@ fn inputs(args: &Compare, a: &Side, b: &Side) -> Result<Vec<BTreeMap<String, Ten
         }
         return Ok(found);
     }
-    if let Some(recorded) = sides.iter().find_map(|side| match side {
-        Side::Recorded(tensors) => Some(tensors),
-        Side::Graph(..) => None,
-    }) {
-        return Ok(vec![recorded.clone()]);
+    if let Some(recorded) = recorded {
+        return rows(graph, recorded, args.limit);
     }
-    let graph = sides.iter().find_map(|side| match side {
-        Side::Graph(graph, _) => Some(graph),
-        Side::Recorded(_) => None,
-    });
-    let graph = graph.context("one of the two must be a network")?;
     let noise = (0..args.limit.min(4) as u32).map(|n| {
         graph
             .inputs
@@ -231,6 +208,38 @@ fn inputs(args: &Compare, a: &Side, b: &Side) -> Result<Vec<BTreeMap<String, Ten
             .collect::<Result<_>>()
     });
     noise.collect()
+}
+
+/// One run for each row of the recorded inputs, with the rows of everything else that was recorded; a single one where
+/// the arrays are as large as the network's inputs.
+fn rows(
+    graph: &Graph,
+    recorded: &BTreeMap<String, Tensor>,
+    limit: usize,
+) -> Result<Vec<BTreeMap<String, Tensor>>> {
+    let mut count = 1;
+    for id in &graph.inputs {
+        let value = graph.value(*id);
+        let array = recorded
+            .get(&value.name)
+            .with_context(|| format!("no array {} for the input", value.name))?;
+        let one: Option<usize> = value.ty.shape().map(|shape| shape.iter().product());
+        if one != Some(array.len()) {
+            count = array.shape().first().copied().unwrap_or(1);
+        }
+    }
+    let row = |n: usize| -> Result<BTreeMap<String, Tensor>> {
+        let all = recorded.iter().map(|(name, array)| {
+            let tensor = if count > 1 && array.shape().first() == Some(&count) {
+                network::row_of(array, n, None).with_context(|| format!("array {name}"))?
+            } else {
+                array.clone()
+            };
+            Ok((name.clone(), tensor))
+        });
+        all.collect()
+    };
+    (0..count.min(limit)).map(row).collect()
 }
 
 /// Deterministic numbers from -1 to 1, or ones for integers, in the shape of an input.
@@ -254,45 +263,6 @@ fn noise(graph: &Graph, id: limbic_graph::ValueId, seed: u32) -> Result<Tensor> 
     })
 }
 
-/// Shows every tensor as real numbers, in the order they are made.
-fn walk(side: &Side, input: &BTreeMap<String, Tensor>, show: &mut dyn FnMut(&str, Vec<f32>)) -> Result<()> {
-    let graph = match side {
-        Side::Graph(graph, _) => graph,
-        Side::Recorded(tensors) => {
-            tensors
-                .iter()
-                .for_each(|(name, tensor)| show(name, tensor.to_f32()));
-            return Ok(());
-        }
-    };
-    let feeds = graph
-        .inputs
-        .iter()
-        .map(|id| {
-            let name = &graph.value(*id).name;
-            let tensor = input
-                .get(name)
-                .with_context(|| format!("nothing for input {name}"))?;
-            Ok(match graph.value(*id).ty.shape() {
-                Some(shape) => tensor.reshaped(&shape)?,
-                None => tensor.clone(),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    interpret::run_observed(graph, &feeds, &mut |id, tensor| {
-        let real = match &tensor.quantization {
-            Some(_) => limbic_graph::dequantize(tensor).ok(),
-            None => Some(tensor.clone()).filter(|tensor| tensor.dtype().is_float()),
-        };
-        if let Some(real) = real {
-            let name = &graph.value(id).name;
-            // An ONNX file holds a quantized value as integers, and as real numbers under this name.
-            show(name.strip_suffix(".dequantized").unwrap_or(name), real.to_f32());
-        }
-    })?;
-    Ok(())
-}
-
 fn scan(found: &mut Vec<String>, path: &Path, name: &str, values: &[f32]) {
     if values.iter().any(|value| !value.is_finite()) {
         let line = format!("{}: {name}", path.display());
@@ -303,13 +273,17 @@ fn scan(found: &mut Vec<String>, path: &Path, name: &str, values: &[f32]) {
 }
 
 fn print_table(report: &Report) -> Result<()> {
+    let [a, b] = report
+        .backends
+        .each_ref()
+        .map(|backend| backend.as_deref().unwrap_or("recorded"));
     print_line(&format!(
-        "{} and {} on {} inputs",
+        "{} ({a}) and {} ({b}) on {} inputs",
         report.a, report.b, report.inputs
     ))?;
     print_line(&format!(
-        "{:>12} {:>9} {:>9}  tensor",
-        "max abs", "SNR dB", "cosine"
+        "{:>12} {:>9} {:>9} {:>9}  tensor",
+        "max abs", "SNR dB", "cosine", "equal top"
     ))?;
     for row in &report.tensors {
         let snr = row
@@ -319,8 +293,10 @@ fn print_table(report: &Report) -> Result<()> {
             .cosine
             .map_or_else(|| "-".to_owned(), |cosine| format!("{cosine:.5}"));
         print_line(&format!(
-            "{:>12.4e} {snr:>9} {cosine:>9}  {}",
-            row.max_abs, row.tensor
+            "{:>12.4e} {snr:>9} {cosine:>9} {:>7.2} %  {}",
+            row.max_abs,
+            100.0 * row.equal_top,
+            row.tensor
         ))?;
     }
     for line in &report.not_finite {
