@@ -346,7 +346,12 @@ mod tests {
             ..a.clone()
         };
         let limits = Limits::default();
-        assert_eq!(agreements(&[a.clone()], &[a.clone()], &limits).unwrap().len(), 1);
+        assert_eq!(
+            agreements(std::slice::from_ref(&a), std::slice::from_ref(&a), &limits)
+                .unwrap()
+                .len(),
+            1
+        );
         assert_eq!(agreements(&[a], &[b], &limits).unwrap_err().place(), "verdicts");
     }
 }

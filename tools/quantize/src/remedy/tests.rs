@@ -13,7 +13,7 @@ impl Judge for Inputs {
         Ok(self.0.get(n).map(|tensor| vec![tensor.clone()]))
     }
 
-    fn judge(&mut self, _: &Graph, _: Set) -> Result<Verdict> {
+    fn judge(&mut self, _: &Graph, _: Set) -> Result<Vec<Verdict>> {
         unreachable!("a remedy judges nothing")
     }
 
