@@ -260,6 +260,10 @@ pub struct Compile {
     #[arg(short, long, value_name = "FILE.limbic")]
     pub output: Option<PathBuf>,
 
+    /// Put this card in place of the bundle's: figures are known only when a bundle was judged.
+    #[arg(long, value_name = "F.md", requires = "output")]
+    pub card: Option<PathBuf>,
+
     /// Leave out the graphs that other backends may do without; the bundle's identity stays the same.
     #[arg(long, requires = "output")]
     pub thin: bool,

@@ -20,6 +20,10 @@ pub fn run(args: &Compile) -> Result<ExitCode> {
         let path = &info.entry.path;
         contents.insert(path.clone(), bundle.entry(path)?.to_vec());
     }
+    if let Some(card) = &args.card {
+        let text = std::fs::read(card).with_context(|| format!("can't read {}", card.display()))?;
+        contents.insert(manifest.card.clone(), text);
+    }
     let made = compiled::add_plans(&mut manifest, &mut contents)?;
     if args.json {
         for plan in &made {
