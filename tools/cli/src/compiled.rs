@@ -123,9 +123,12 @@ fn variant(
     let mut entries = Vec::new();
     for entry in &source.entries {
         let spec = manifest.program(&entry.program).context("no such program")?;
-        let onnx = contents
-            .get(&entry.path)
-            .with_context(|| format!("{} is not there", entry.path))?;
+        let onnx = contents.get(&entry.path).with_context(|| {
+            format!(
+                "{} was left out of this bundle; compile the one that `limbic quantize` wrote",
+                entry.path
+            )
+        })?;
         let graph = limbic_graph::onnx::read(onnx, None)?;
         let signatures = spec.concrete();
         let shared = limbic_compile::compile_program(&graph, &signatures)?;

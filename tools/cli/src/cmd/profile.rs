@@ -162,7 +162,11 @@ fn plan_file(bundle: &Bundle, signature: Option<&str>) -> Result<ProgramFile> {
         };
         return match at {
             Some(at) => Ok(files.swap_remove(at)),
-            None => bail!("no plan for {signature:?}; there is {}", names.join(", ")),
+            None => bail!(
+                "no plan for {}; there is {}",
+                signature.unwrap_or("any signature"),
+                names.join(", ")
+            ),
         };
     }
     bail!("the bundle has no plans; `limbic compile BUNDLE -o OUT` makes them or says what is missing")
