@@ -384,3 +384,43 @@ fn help_version_and_completions_print() {
     }
     limbic(&["fly"]).expect(2).says(&["fly"]);
 }
+
+#[test]
+fn plans_are_profiled_and_timed_on_every_tier() {
+    let bundle = "models/speech-small/speech-small.limbic";
+    let run = limbic(&["profile", bundle, "--tier", "scalar", "--runs", "1", "--json"]).expect(0);
+    let lines: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (whole, steps) = lines.split_last().unwrap();
+    let sum: u64 = steps.iter().map(|step| step["macs"].as_u64().unwrap()).sum();
+    assert!(sum > 1_000_000, "{sum}");
+    assert_eq!(whole["macs"].as_u64(), Some(sum));
+    assert_eq!(whole["tier"], "scalar");
+
+    let times = ["--rounds", "2", "--runs", "1", "--json"];
+    let backends = ["bench", "--bundle", bundle, "--backend", "engine,engine@scalar"];
+    let run = limbic(&[&backends[..], &times[..]].concat()).expect(0);
+    let records: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[1]["tier"], "scalar");
+    for record in &records {
+        assert_eq!(record["runs"], 2);
+        assert_eq!(record["precision"], "int8");
+        assert!(record["p50_ms"].as_f64().unwrap() > 0.0, "{record}");
+    }
+    limbic(&["bench", "--bundle", bundle, "--backend", "engine@abacus"])
+        .expect(2)
+        .says(&["abacus", "scalar"]);
+    limbic(&["profile", bundle, "--signature", "encode@99"])
+        .expect(2)
+        .says(&["encode@99", "main"]);
+    // Committed bundles are thin: what their plans were made of is elsewhere.
+    limbic(&["compile", bundle]).expect(2).says(&["quantized.onnx"]);
+}
