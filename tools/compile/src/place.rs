@@ -4,7 +4,7 @@ use limbic_engine::step::{Affine, Strided};
 use limbic_engine::{Blob, Span};
 use limbic_graph::{Dtype, Error, ErrorKind, Quantization, Result, TensorType};
 
-use crate::strides::{number, reshaped, row_major};
+use crate::strides::{Loops, broadcast, loops, number, reshaped, row_major};
 
 /// Bytes behind the elements of each buffer, for kernels that read a whole register.
 pub(crate) const SLACK: usize = 64;
@@ -69,6 +69,15 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
+    /// Loops over this place and two operands that broadcast to it, in the order first, second, place.
+    pub fn pairs(&self, a: &Self, b: &Self) -> Result<Loops<3>> {
+        let (a, b) = (
+            broadcast(&a.dims, &a.strides, &self.dims),
+            broadcast(&b.dims, &b.strides, &self.dims),
+        );
+        loops(&self.dims, [&a, &b, &self.strides])
+    }
+
     /// The whole buffer; its offset is the buffer's number until the arena is planned.
     pub fn span(&self) -> Result<Span> {
         Ok(Span {

@@ -7,7 +7,7 @@ use limbic_graph::{Dtype, Node, Op, Quantization, Result, Rounding, Storage, Ten
 
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
-use crate::strides::{broadcast, loops};
+use crate::strides::loops;
 
 /// The kernel's function with its parameters.
 pub(super) fn function(unary: Unary) -> Result<(Function, f32, f32)> {
@@ -389,13 +389,7 @@ impl Lowering<'_> {
 
     /// A function of two tensors that broadcast to a place.
     pub(super) fn pair(&mut self, pair: Pair, [a, b]: [&Placed; 2], placed: &Placed) -> Result<()> {
-        let dims = &placed.dims;
-        let strides = [
-            broadcast(&a.dims, &a.strides, dims),
-            broadcast(&b.dims, &b.strides, dims),
-            placed.strides.clone(),
-        ];
-        let found = loops(dims, strides.each_ref().map(Vec::as_slice))?;
+        let found = placed.pairs(a, b)?;
         let [at, bt, to] = found.strides;
         let (x, y, z) = (a.strided(at)?, b.strided(bt)?, placed.strided(to)?);
         match (a.kind, b.kind, placed.kind) {

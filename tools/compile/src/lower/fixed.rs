@@ -10,7 +10,7 @@ use limbic_graph::{Dtype, Quantization, Result, Rounding, Tensor, ValueId};
 use super::numbers::Numbers;
 use super::{Lowering, unsupported};
 use crate::place::{Kind, NONE, Placed};
-use crate::strides::{broadcast, loops, number};
+use crate::strides::{loops, number};
 
 /// Bits that the operands of a sum are shifted left before they are brought to one scale.
 const HEADROOM: u32 = 20;
@@ -258,13 +258,7 @@ impl Lowering<'_> {
         };
         let (a_table, b_table) = (table(x.scale, x.zero)?, table(y.scale, y.zero)?);
         let placed = self.place_like(output, like)?;
-        let dims = placed.dims.clone();
-        let strides = [
-            broadcast(&a.dims, &a.strides, &dims),
-            broadcast(&b.dims, &b.strides, &dims),
-            placed.strides.clone(),
-        ];
-        let found = loops(&dims, strides.each_ref().map(Vec::as_slice))?;
+        let found = placed.pairs(a, b)?;
         let [at, bt, to] = found.strides;
         self.step(PairFixed {
             function,

@@ -83,12 +83,7 @@ impl Lowering<'_> {
     fn calculate(&mut self, function: IntegerPair, dtype: Dtype, a: &Placed, b: &Placed) -> Result<Placed> {
         let dims = joint(&a.dims, &b.dims);
         let placed = self.row_major(Kind::Plain(dtype.size()), &dims);
-        let strides = [
-            broadcast(&a.dims, &a.strides, &dims),
-            broadcast(&b.dims, &b.strides, &dims),
-            placed.strides.clone(),
-        ];
-        let found = loops(&dims, strides.each_ref().map(Vec::as_slice))?;
+        let found = placed.pairs(a, b)?;
         let [at, bt, to] = found.strides;
         self.step(Calculate {
             function,
@@ -110,12 +105,7 @@ impl Lowering<'_> {
     ) -> Result<Placed> {
         let dims = joint(&a.dims, &b.dims);
         let placed = self.row_major(Kind::Plain(1), &dims);
-        let strides = [
-            broadcast(&a.dims, &a.strides, &dims),
-            broadcast(&b.dims, &b.strides, &dims),
-            placed.strides.clone(),
-        ];
-        let found = loops(&dims, strides.each_ref().map(Vec::as_slice))?;
+        let found = placed.pairs(a, b)?;
         let [at, bt, to] = found.strides;
         self.step(Compare {
             relation,
