@@ -191,7 +191,7 @@ impl SpeechGate {
         let hop_samples = samples_of_ms(params.hop_ms, params.sample_rate_hz) as usize;
         let change_frames = ((CHANGE_MS + params.hop_ms / 2) / params.hop_ms).max(1) as usize;
         Ok(Self {
-            analyser: FrameAnalyser::new(params, frame_samples)?,
+            analyser: FrameAnalyser::new(params, frame_samples),
             frame_samples,
             hop_samples,
             change_frames,
@@ -226,7 +226,7 @@ impl SpeechGate {
             self.buffer.extend_from_slice(block);
             let mut start = 0;
             while let Some(samples) = self.buffer.get(start..start + self.frame_samples) {
-                let frame = self.analyser.measure(samples)?;
+                let frame = self.analyser.measure(samples);
                 self.count(&frame);
                 start += self.hop_samples;
             }

@@ -2,11 +2,8 @@
 
 use std::f64::consts::PI;
 use std::fmt;
-use std::sync::Arc;
 
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
-
+use crate::audio::fourier::RealFft;
 use crate::audio::mel::{MelFilter, mel_filters};
 use crate::audio::{LogCompression, LogMelParams, PadMode, WindowFunction, check_samples};
 use crate::{Error, ErrorKind, Result};
@@ -51,13 +48,10 @@ const BLOCK: usize = 4096;
 /// ```
 pub struct LogMel {
     params: LogMelParams,
-    fft: Arc<dyn RealToComplex<f64>>,
+    fft: RealFft,
     /// Analysis window, padded with zeros to the FFT's size.
     window: Vec<f64>,
     filters: Vec<MelFilter>,
-    frame: Vec<f64>,
-    spectrum: Vec<Complex<f64>>,
-    scratch: Vec<Complex<f64>>,
     energies: Vec<f64>,
     stream: Stream,
 }
@@ -97,7 +91,6 @@ impl LogMel {
     pub fn new(params: &LogMelParams) -> Result<Self> {
         check_params(params)?;
         let size = params.fft_size as usize;
-        let fft = RealFftPlanner::<f64>::new().plan_fft_forward(size);
         let length = params.window_samples as usize;
         let WindowFunction::HannPeriodic = params.window;
         let mut window = vec![0.0; size];
@@ -108,13 +101,10 @@ impl LogMel {
         let mut log_mel = Self {
             window,
             filters: mel_filters(params),
-            frame: fft.make_input_vec(),
-            spectrum: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
             energies: vec![0.0; size / 2 + 1],
             stream: Stream::default(),
             params: params.clone(),
-            fft,
+            fft: RealFft::new(size),
         };
         log_mel.reset();
         Ok(log_mel)
@@ -244,11 +234,8 @@ impl LogMel {
         let size = self.params.fft_size as usize;
         let hop = self.params.hop_samples as usize;
         let mut start = 0;
-        while let Some(frame) = self.stream.buffer.get(start..).and_then(|rest| rest.get(..size)) {
-            for ((value, &sample), &weight) in self.frame.iter_mut().zip(frame).zip(&self.window) {
-                *value = f64::from(sample) * weight;
-            }
-            self.transform(output)?;
+        while start + size <= self.stream.buffer.len() {
+            self.transform(start, output);
             self.stream.frames += 1;
             start += hop;
         }
@@ -258,14 +245,16 @@ impl LogMel {
         Ok(())
     }
 
-    /// Appends one row for the windowed samples in `frame`.
-    fn transform(&mut self, output: &mut Vec<f32>) -> Result<()> {
-        self.fft
-            .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch)
-            .map_err(|error| Error::new(ErrorKind::Shape, "log_mel@1 frame", "the FFT's size", error))?;
+    /// Appends the row of the frame that starts at a place of the buffer.
+    fn transform(&mut self, start: usize, output: &mut Vec<f32>) {
+        let samples = self.stream.buffer.get(start..).unwrap_or_default();
+        let weighted = samples.iter().zip(&self.window);
+        let (re, im) = self
+            .fft
+            .transform(weighted.map(|(&sample, weight)| f64::from(sample) * weight));
         let power = f64::from(self.params.power);
-        for (energy, value) in self.energies.iter_mut().zip(&self.spectrum) {
-            let square = value.norm_sqr();
+        for ((energy, re), im) in self.energies.iter_mut().zip(re).zip(im) {
+            let square = re * re + im * im;
             *energy = match power {
                 2.0 => square,
                 1.0 => square.sqrt(),
@@ -286,7 +275,6 @@ impl LogMel {
                 LogCompression::Log10Db => 10.0 * raised.log10(),
             } as f32);
         }
-        Ok(())
     }
 }
 

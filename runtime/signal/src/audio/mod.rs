@@ -3,6 +3,7 @@
 //! Samples are `f32` with full scale at 1.0, one channel unless said otherwise. Every step refuses samples that are not
 //! finite, with the index of the first, before it changes anything.
 
+mod fourier;
 mod gate;
 mod level;
 mod log_mel;

@@ -2,14 +2,10 @@
 
 use std::f32::consts::PI;
 use std::fmt;
-use std::sync::Arc;
-
-use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 use crate::audio::SpeechGateParams;
+use crate::audio::fourier::RealFft;
 use crate::audio::level::dbfs_of_power;
-use crate::{Error, ErrorKind, Result};
 
 /// Band whose harmonics make the periodicity, in Hz: the first formants, where a voice stands highest over noise.
 const VOICE_BAND_HZ: (f32, f32) = (80.0, 2000.0);
@@ -43,21 +39,16 @@ pub(crate) struct Frame {
 
 /// Computes the measures of frames of one length.
 pub(crate) struct FrameAnalyser {
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
+    fft: RealFft,
     window: Vec<f32>,
     /// Reciprocal of the window's own autocorrelation at each lag between the pitch bounds, where a pure period gives 1.
     correction: Vec<f32>,
     first_lag: usize,
     hz_per_bin: f32,
-    samples: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
     power: Vec<f32>,
     /// Sums of the voice band's power up to each bin.
     sums: Vec<f64>,
-    correlation: Vec<f32>,
-    forward_scratch: Vec<Complex<f32>>,
-    inverse_scratch: Vec<Complex<f32>>,
+    whitened: Vec<f32>,
 }
 
 impl fmt::Debug for FrameAnalyser {
@@ -70,13 +61,10 @@ impl fmt::Debug for FrameAnalyser {
 
 impl FrameAnalyser {
     /// An analyser for frames of `length` samples; the parameters were checked.
-    pub(crate) fn new(params: &SpeechGateParams, length: usize) -> Result<Self> {
+    pub(crate) fn new(params: &SpeechGateParams, length: usize) -> Self {
         let rate = params.sample_rate_hz as f32;
         // Twice the length, so that the autocorrelation does not wrap around.
         let size = 2 * length.next_power_of_two();
-        let mut planner = RealFftPlanner::<f32>::new();
-        let forward = planner.plan_fft_forward(size);
-        let inverse = planner.plan_fft_inverse(size);
         let window: Vec<f32> = (0..length)
             .map(|at| 0.5 - 0.5 * (2.0 * PI * at as f32 / length as f32).cos())
             .collect();
@@ -90,49 +78,41 @@ impl FrameAnalyser {
                 .sum()
         };
         let correction = (first_lag..=last_lag).map(|lag| own(0) / own(lag)).collect();
-        Ok(Self {
+        Self {
             correction,
             first_lag,
             hz_per_bin: rate / size as f32,
-            samples: forward.make_input_vec(),
-            spectrum: forward.make_output_vec(),
             power: vec![0.0; size / 2 + 1],
             sums: vec![0.0; size / 2 + 2],
-            correlation: inverse.make_output_vec(),
-            forward_scratch: forward.make_scratch_vec(),
-            inverse_scratch: inverse.make_scratch_vec(),
+            whitened: vec![0.0; size / 2 + 1],
             window,
-            forward,
-            inverse,
-        })
+            fft: RealFft::new(size),
+        }
     }
 
     /// Measures one frame.
-    pub(crate) fn measure(&mut self, frame: &[f32]) -> Result<Frame> {
+    pub(crate) fn measure(&mut self, frame: &[f32]) -> Frame {
         let square: f64 = frame
             .iter()
             .map(|&sample| f64::from(sample) * f64::from(sample))
             .sum();
         let mean_square = square / frame.len() as f64;
         if mean_square <= 0.0 {
-            return Ok(Frame {
+            return Frame {
                 level_dbfs: dbfs_of_power(0.0),
                 periodicity: 0.0,
                 tone_share: 0.0,
                 shape: [0.0; SHAPE_BANDS],
-            });
+            };
         }
         // Measures other than the level do not depend on it, so a quiet frame is brought up, away from underflow.
         let gain = (1.0 / mean_square.sqrt()) as f32;
-        self.samples.fill(0.0);
-        for ((value, &sample), &weight) in self.samples.iter_mut().zip(frame).zip(&self.window) {
-            *value = sample * gain * weight;
-        }
-        self.forward
-            .process_with_scratch(&mut self.samples, &mut self.spectrum, &mut self.forward_scratch)
-            .map_err(wrong_size)?;
-        for (power, value) in self.power.iter_mut().zip(&self.spectrum) {
-            *power = value.norm_sqr();
+        let weighted = frame.iter().zip(&self.window);
+        let (re, im) = self
+            .fft
+            .transform(weighted.map(|(&sample, &weight)| f64::from(sample * gain * weight)));
+        for ((power, re), im) in self.power.iter_mut().zip(re).zip(im) {
+            *power = (re * re + im * im) as f32;
         }
         let (low, high) = self.bins(VOICE_BAND_HZ);
         let mut sum = 0.0;
@@ -145,12 +125,12 @@ impl FrameAnalyser {
             *total = sum;
         }
         let total = sum as f32;
-        Ok(Frame {
+        Frame {
             level_dbfs: dbfs_of_power(mean_square),
             tone_share: self.tone_share(low, high, total),
             shape: self.shape(total),
-            periodicity: self.periodicity(low, high, total)?,
-        })
+            periodicity: self.periodicity(low, high, total),
+        }
     }
 
     /// Bins from the first to behind the last in a band.
@@ -208,38 +188,31 @@ impl FrameAnalyser {
         shape
     }
 
-    fn periodicity(&mut self, low: usize, high: usize, total: f32) -> Result<f32> {
+    fn periodicity(&mut self, low: usize, high: usize, total: f32) -> f32 {
         if total <= 0.0 {
-            return Ok(0.0);
+            return 0.0;
         }
         let reach = (WHITENING_HZ / self.hz_per_bin) as usize;
         let floor = WHITENING_FLOOR * total / (high - low) as f32;
-        self.spectrum.fill(Complex::new(0.0, 0.0));
         for bin in low..high {
             let local = self.power_around(bin, reach) / (2 * reach + 1) as f32;
-            if let (Some(value), Some(power)) = (self.spectrum.get_mut(bin), self.power.get(bin)) {
-                value.re = power / (local + floor);
+            if let (Some(value), Some(power)) = (self.whitened.get_mut(bin), self.power.get(bin)) {
+                *value = power / (local + floor);
             }
         }
-        self.inverse
-            .process_with_scratch(
-                &mut self.spectrum,
-                &mut self.correlation,
-                &mut self.inverse_scratch,
-            )
-            .map_err(wrong_size)?;
-        let whole = self.correlation.first().copied().unwrap_or(0.0);
+        // The autocorrelation is the inverse transform of the power, which is even: its transform, but for a factor.
+        let inner = self.whitened.len() - 1;
+        let mirrored = self.whitened.iter().skip(1).take(inner - 1).rev();
+        let even = self.whitened.iter().chain(mirrored);
+        let (correlation, _) = self.fft.transform(even.map(|&value| f64::from(value)));
+        let whole = correlation.first().copied().unwrap_or(0.0);
         if whole <= 0.0 {
-            return Ok(0.0);
+            return 0.0;
         }
-        let lags = self.correlation.iter().skip(self.first_lag).zip(&self.correction);
+        let lags = correlation.iter().skip(self.first_lag).zip(&self.correction);
         let largest = lags
-            .map(|(value, correction)| value * correction)
-            .fold(0.0, f32::max);
-        Ok(largest / whole)
+            .map(|(value, correction)| value * f64::from(*correction))
+            .fold(0.0, f64::max);
+        (largest / whole) as f32
     }
-}
-
-fn wrong_size(error: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Shape, "speech_gate@1 frame", "the FFT's size", error)
 }
