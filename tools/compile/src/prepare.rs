@@ -1,6 +1,8 @@
 //! Changes of a graph that make steps fewer or larger.
 
-use limbic_graph::passes::{fuse_dynamic_products, fuse_quantized, remove_dead};
+use limbic_graph::passes::{
+    expand_attention, expand_transforms, fuse_dynamic_products, fuse_quantized, remove_dead,
+};
 use limbic_graph::{Graph, Result, infer};
 
 /// The graph whose nodes are lowered.
@@ -14,5 +16,8 @@ pub(crate) fn prepared(graph: &Graph) -> Result<Graph> {
         remove_dead(&mut graph);
         infer::infer(&mut graph)?;
     }
+    // What the engine has no kernel of its own for.
+    expand_attention(&mut graph)?;
+    expand_transforms(&mut graph)?;
     Ok(graph)
 }

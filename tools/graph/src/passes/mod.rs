@@ -3,6 +3,7 @@
 //! [`simplify`] is what a converter wants: it binds nothing, but once extents are numbers it leaves only nodes that
 //! compute something from the inputs. The other passes are its parts and can be used alone.
 
+mod attention;
 mod batch_norm;
 mod bind;
 mod constants;
@@ -13,8 +14,11 @@ mod fuse;
 mod identity;
 mod normalization;
 mod quantized;
+mod spectrum;
 mod transpose;
+mod written;
 
+pub use attention::expand_attention;
 pub use batch_norm::fold_batch_norm;
 pub use bind::{Binding, bind, bind_symbol};
 pub use constants::fold_constants;
@@ -25,6 +29,7 @@ pub use fuse::fuse_patterns;
 pub use identity::remove_identities;
 pub use normalization::expand_layer_normalization;
 pub use quantized::fuse_quantized;
+pub use spectrum::expand_transforms;
 pub use transpose::cancel_transposes;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,11 +1,11 @@
 //! Normalizations written out for formats that lack them.
 
+use super::written::{Written, write_out};
 use crate::Dtype;
 use crate::error::Result;
 use crate::graph::{Graph, Node, ValueId};
 use crate::op::{Binary, Op, Reduce, Unary};
 use crate::tensor::Tensor;
-use crate::types::TensorType;
 
 /// Writes each [`Op::LayerNormalization`] of `f32` out as means, differences and products, all of which TFLite has:
 /// `(x - mean) * rsqrt(mean((x - mean)^2) + epsilon) * scale + bias`. One whose mean or deviation is read, or whose axis
@@ -14,23 +14,13 @@ use crate::types::TensorType;
 /// # Errors
 /// As [`crate::infer::infer`].
 pub fn expand_layer_normalization(graph: &mut Graph) -> Result<bool> {
-    let nodes = std::mem::take(&mut graph.nodes);
-    let mut changed = false;
-    let mut written = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        match parts(graph, &node) {
-            Some(parts) => {
-                expand(graph, &mut written, &node.name, &parts);
-                changed = true;
-            }
-            None => written.push(node),
-        }
-    }
-    graph.nodes = written;
-    if changed {
-        crate::infer::infer(graph)?;
-    }
-    Ok(changed)
+    write_out(graph, |graph, nodes, node| {
+        let Some(parts) = parts(graph, node) else {
+            return Ok(false);
+        };
+        expand(&mut Written::new(graph, nodes, &node.name), &parts);
+        Ok(true)
+    })
 }
 
 /// A normalization that can be written out.
@@ -69,55 +59,34 @@ fn parts(graph: &Graph, node: &Node) -> Option<Parts> {
     })
 }
 
-fn expand(graph: &mut Graph, written: &mut Vec<Node>, name: &str, parts: &Parts) {
+fn expand(out: &mut Written<'_>, parts: &Parts) {
     let mean = || Op::Reduce {
         function: Reduce::Mean,
         keep_dims: true,
         noop_with_empty_axes: false,
     };
-    let axes = graph.add_constant(
-        graph.unique_name(&format!("{name}.axes")),
-        Tensor::vector(parts.axes.clone()),
-    );
-    let epsilon = graph.add_constant(
-        graph.unique_name(&format!("{name}.epsilon")),
-        Tensor::scalar(parts.epsilon),
-    );
-    let mut push = |step: &str, op: Op, inputs: &[ValueId], output: Option<ValueId>| {
-        let name = graph.unique_name(&format!("{name}.{step}"));
-        let output =
-            output.unwrap_or_else(|| graph.add_value(name.clone(), TensorType::unshaped(Dtype::F32)));
-        written.push(Node {
-            name,
-            op,
-            inputs: inputs.iter().copied().map(Some).collect(),
-            outputs: vec![Some(output)],
-        });
-        output
+    let axes = out.constant("axes", Tensor::vector(parts.axes.clone()));
+    let epsilon = out.scalar("epsilon", parts.epsilon);
+    let centre = out.push("mean", mean(), &[parts.x, axes]);
+    let centred = out.binary("centred", Binary::Sub, parts.x, centre);
+    let squares = out.binary("squares", Binary::Mul, centred, centred);
+    let variance = out.push("variance", mean(), &[squares, axes]);
+    let guarded = out.binary("guarded", Binary::Add, variance, epsilon);
+    let inverse = out.push("inverse", Op::Unary(Unary::Rsqrt), &[guarded]);
+    let normal = out.binary("normal", Binary::Mul, centred, inverse);
+    let scale = Op::Binary(Binary::Mul);
+    let Some(bias) = parts.bias else {
+        return out.finish("scaled", scale, &[normal, parts.scale], parts.output);
     };
-    let centre = push("mean", mean(), &[parts.x, axes], None);
-    let centred = push("centred", Op::Binary(Binary::Sub), &[parts.x, centre], None);
-    let squares = push("squares", Op::Binary(Binary::Mul), &[centred, centred], None);
-    let variance = push("variance", mean(), &[squares, axes], None);
-    let guarded = push("guarded", Op::Binary(Binary::Add), &[variance, epsilon], None);
-    let inverse = push("inverse", Op::Unary(Unary::Rsqrt), &[guarded], None);
-    let normal = push("normal", Op::Binary(Binary::Mul), &[centred, inverse], None);
-    let last = parts.bias.is_none().then_some(parts.output);
-    let scaled = push("scaled", Op::Binary(Binary::Mul), &[normal, parts.scale], last);
-    if let Some(bias) = parts.bias {
-        push(
-            "shifted",
-            Op::Binary(Binary::Add),
-            &[scaled, bias],
-            Some(parts.output),
-        );
-    }
+    let scaled = out.push("scaled", scale, &[normal, parts.scale]);
+    out.finish("shifted", Op::Binary(Binary::Add), &[scaled, bias], parts.output);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::interpret;
+    use crate::types::TensorType;
 
     fn check(axis: i64, bias: bool) {
         let mut graph = Graph::new("normal");
