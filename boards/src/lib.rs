@@ -1,10 +1,14 @@
 //! Boards as data: what a chip has, and which arithmetic suits it.
 //!
 //! A board is a TOML file beside this crate, or one of a user's own. The crate checks it and says no more than it
-//! holds; tools decide by it.
+//! holds; tools decide by it. [`detect`] tells which board a machine is from what its system says.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
+
+mod detect;
+
+pub use detect::{Detected, Facts, detect};
 
 use std::fmt;
 
@@ -29,6 +33,18 @@ pub struct Board {
     pub threads: usize,
     /// Arithmetic that suits it.
     pub precision: Precisions,
+    /// What tells it from others; without it, every machine of its instruction set and features is one.
+    pub detect: Option<Signs>,
+}
+
+/// What a board's system says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signs {
+    /// Strings of the device tree's `compatible`, any of them.
+    pub compatible: Vec<String>,
+    /// Beginnings of the device tree's `model`, any of them, where `compatible` says nothing.
+    pub models: Vec<String>,
 }
 
 /// A processor.
@@ -53,6 +69,16 @@ pub enum Architecture {
     Aarch64,
     #[serde(rename = "x86-64")]
     X86_64,
+}
+
+impl Architecture {
+    /// Name, as files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64",
+            Self::X86_64 => "x86-64",
+        }
+    }
 }
 
 /// What computes networks beside the processor.
@@ -155,6 +181,14 @@ impl Board {
         Self::parse(text)
     }
 
+    /// All boards that come with the crate, by name.
+    ///
+    /// # Errors
+    /// A file of the crate that is not sound, which its tests rule out.
+    pub fn all() -> Result<Vec<Self>, Error> {
+        FILES.iter().map(|(_, text)| Self::parse(text)).collect()
+    }
+
     /// Reads the text of a file.
     ///
     /// # Errors
@@ -191,6 +225,12 @@ impl Board {
                 return refused("chip.features", "names, each once", format!("{feature:?}"));
             }
             seen.push(feature);
+        }
+        if let Some(signs) = &self.detect {
+            let all = || signs.compatible.iter().chain(&signs.models);
+            if all().next().is_none() || all().any(|sign| sign.trim().is_empty()) {
+                return refused("detect", "strings, at least one", format!("{signs:?}"));
+            }
         }
         Ok(())
     }

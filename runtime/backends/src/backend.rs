@@ -38,7 +38,7 @@ pub struct ProgramReport {
     pub operators: Vec<(String, usize)>,
     /// Elements of the floating-point constants; nothing where the file does not say.
     pub parameters: Option<u64>,
-    /// Multiply-accumulates of one run of each signature; `None` where a size is free.
+    /// Multiply-accumulates of one run of each signature; `None` where a size is free or the backend does not tell.
     pub macs: Vec<(String, Option<u64>)>,
 }
 
@@ -251,23 +251,55 @@ pub fn compiled() -> Vec<&'static str> {
         "engine",
         #[cfg(feature = "tract")]
         "tract",
+        #[cfg(feature = "ort")]
+        "ort",
+        #[cfg(feature = "tflite")]
+        "tflite",
     ]
 }
 
-/// The backend of this name, on the best instructions of this processor; `engine@scalar` uses the named tier at most.
+/// Uses ONNX Runtime's library at this path in place of the one in `ORT_DYLIB_PATH`.
+///
+/// A process uses one library; what was loaded before stays.
+#[cfg(feature = "ort")]
+pub fn use_onnx_runtime(library: &std::path::Path) {
+    crate::ort::library::tell(library);
+}
+
+/// Uses TensorFlow Lite's library at this path in place of the one in `TFLITE_DYLIB_PATH`.
+#[cfg(feature = "tflite")]
+pub fn use_tensorflow_lite(library: &std::path::Path) {
+    crate::tflite::library::tell(library);
+}
+
+/// The backend of this name; what stands behind an `@` narrows it down.
+///
+/// `engine` uses the best instructions of this processor, `engine@scalar` the named tier at most. `ort` computes on the
+/// processor, `ort@cuda` and `ort@tensorrt` on the named provider alone, `ort@cuda+cpu` on the second where the first
+/// does not start.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownBackend`] with the names that are compiled in, or the tiers that this processor has.
+/// [`ErrorKind::UnknownBackend`] with the names that are compiled in, the tiers that this processor has or the providers
+/// there are; [`ErrorKind::Library`] or [`ErrorKind::Provider`] where a native library, or what should compute in it, is
+/// not there.
 pub fn by_name(name: &str) -> Result<Box<dyn Backend>> {
     #[cfg(feature = "engine")]
     if let Some(tier) = name.strip_prefix("engine@") {
         return Ok(Box::new(crate::engine::Engine::with_tier(tier)?));
+    }
+    #[cfg(feature = "ort")]
+    if let Some(providers) = name.strip_prefix("ort@") {
+        return Ok(Box::new(crate::ort::Ort::with_providers(providers)?));
     }
     match name {
         #[cfg(feature = "engine")]
         "engine" => Ok(Box::new(crate::engine::Engine::detect())),
         #[cfg(feature = "tract")]
         "tract" => Ok(Box::new(crate::tract::Tract)),
+        #[cfg(feature = "ort")]
+        "ort" => Ok(Box::new(crate::ort::Ort::with_providers("cpu")?)),
+        #[cfg(feature = "tflite")]
+        "tflite" => Ok(Box::new(crate::tflite::Tflite::new()?)),
         other => {
             let compiled = compiled();
             let expected = match compiled.as_slice() {

@@ -23,6 +23,12 @@ pub struct Error {
 pub enum ErrorKind {
     /// No backend of this name is compiled in; build with its feature or choose another.
     UnknownBackend,
+    /// The native library of a backend is not named, is no such library, is not for this machine or is too old; name
+    /// another.
+    Library,
+    /// What should compute inside the library is not part of it or does not start here; choose another, or say what may
+    /// stand in for it.
+    Provider,
     /// The backend does not read this format of file, or not this part of it.
     UnsupportedFormat,
     /// The file is damaged or is no such file.
@@ -99,6 +105,8 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownBackend => "unknown backend",
+            Self::Library => "native library",
+            Self::Provider => "provider not usable",
             Self::UnsupportedFormat => "format not supported",
             Self::Malformed => "damaged program",
             Self::UnsupportedOperator => "operator not supported",

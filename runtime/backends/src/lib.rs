@@ -3,7 +3,9 @@
 //! A [`Backend`] reads a file into a [`Program`], which holds the weights and may be shared between threads. Each user
 //! opens a [`Session`], which holds the state tensors, and runs one of the program's signatures into buffers of its
 //! own. Which engines are there is decided when compiling: feature `engine` runs compiled plans, feature `tract` ONNX
-//! graphs, both with no native library.
+//! graphs, both with no native library. Feature `ort` runs ONNX graphs in ONNX Runtime and feature `tflite` flatbuffers
+//! in TensorFlow Lite; their libraries are named while running, in `ORT_DYLIB_PATH` and `TFLITE_DYLIB_PATH` or by
+//! `use_onnx_runtime` and `use_tensorflow_lite`.
 //! No backend starts a thread.
 //!
 //! ```no_run
@@ -28,25 +30,41 @@
 //! )?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
-#![deny(missing_docs)]
+#![cfg_attr(not(any(feature = "ort", feature = "tflite")), forbid(unsafe_code))]
+#![deny(unsafe_code, missing_docs)]
 
 mod backend;
+#[cfg(any(feature = "engine", feature = "ort", feature = "tflite"))]
+mod bytes;
+mod choice;
 #[cfg(feature = "engine")]
 mod engine;
 mod error;
+#[cfg(any(feature = "ort", feature = "tflite"))]
+mod held;
+#[cfg(any(feature = "ort", feature = "tflite"))]
+mod library;
 #[cfg_attr(
-    not(any(feature = "engine", feature = "tract")),
+    not(any(feature = "engine", feature = "tract", feature = "ort", feature = "tflite")),
     allow(dead_code, reason = "only backends use it")
 )]
 mod matching;
+#[cfg(feature = "ort")]
+mod ort;
+#[cfg(feature = "tflite")]
+mod tflite;
 #[cfg(feature = "tract")]
 mod tract;
 mod view;
 
+#[cfg(feature = "ort")]
+pub use backend::use_onnx_runtime;
+#[cfg(feature = "tflite")]
+pub use backend::use_tensorflow_lite;
 pub use backend::{
     Backend, Placement, Program, ProgramFile, ProgramReport, ProgramSource, Session, SessionState,
     WeightPack, by_name, compiled,
 };
+pub use choice::choose_variant;
 pub use error::{Error, ErrorKind, Result};
 pub use view::{Elements, ElementsMut, Memory, TensorView, TensorViewMut};

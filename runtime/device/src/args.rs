@@ -21,7 +21,9 @@ Options:
   -b, --bundle FILE    Bundle to use; one for each sense. Without it, the .limbic files of the first of these folders
                        that has any: $LIMBIC_BUNDLES, `bundles` beside the program, /usr/share/limbic/bundles,
                        and the folders below `models` in the current folder
-      --backend NAME   Inference backend; required once named
+      --backend NAME   Inference backend; required once named. With feature ort: `ort`, `ort@cuda`, `ort@tensorrt`, and
+                       `ort@cuda+cpu` where the second may stand in for the first
+      --onnx-runtime FILE  ONNX Runtime's library, in place of the one in $ORT_DYLIB_PATH (feature ort)
       --pace PACE      How fast a file is replayed: `real` as it would come live, `fast` without waiting [default: real]
       --fuse-ms N      Fuse answers of different senses that came within N ms of each other; 0 never [default: 5000]
   -v, --verbose        Log what is loaded to stderr; -vv more
@@ -52,6 +54,9 @@ pub struct Options {
     pub bundles: Vec<PathBuf>,
     /// Backend that the user named.
     pub backend: Option<String>,
+    /// ONNX Runtime's library that the user named.
+    #[cfg(feature = "ort")]
+    pub onnx_runtime: Option<PathBuf>,
     /// Whether a replay waits as if live.
     pub paced: bool,
     /// Most time between answers that are fused, in milliseconds.
@@ -66,6 +71,8 @@ pub fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
         inputs: Vec::new(),
         bundles: Vec::new(),
         backend: None,
+        #[cfg(feature = "ort")]
+        onnx_runtime: None,
         paced: true,
         fuse_ms: 5000,
         verbose: 0,
@@ -84,6 +91,8 @@ pub fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
             }
             Arg::Short('b') | Arg::Long("bundle") => options.bundles.push(parser.value()?.into()),
             Arg::Long("backend") => options.backend = Some(parser.value()?.string()?),
+            #[cfg(feature = "ort")]
+            Arg::Long("onnx-runtime") => options.onnx_runtime = Some(parser.value()?.into()),
             Arg::Long("fuse-ms") => options.fuse_ms = parser.value()?.parse()?,
             Arg::Long("pace") => {
                 let pace = parser.value()?.string()?;

@@ -27,6 +27,8 @@ fn main() -> ExitCode {
             let features: Vec<&str> = [
                 ("mic", cfg!(feature = "mic")),
                 ("camera", cfg!(feature = "camera")),
+                ("ort", cfg!(feature = "ort")),
+                ("tflite", cfg!(feature = "tflite")),
             ]
             .into_iter()
             .filter_map(|(name, on)| on.then_some(name))

@@ -22,6 +22,10 @@ pub fn run(options: &Options) -> Result<()> {
             .context("can't listen for signals")?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("can't listen for signals")?;
     }
+    #[cfg(feature = "ort")]
+    if let Some(library) = &options.onnx_runtime {
+        limbic::use_onnx_runtime(library);
+    }
     let files = if options.bundles.is_empty() {
         bundles::find()?
     } else {

@@ -52,6 +52,10 @@ pub use answer::{Answer, Origin};
 pub use error::{Error, ErrorKind, Result};
 pub use fusion::fuse;
 pub use limbic_affect::{Clock, Event, FusionParams, NoAnswerReason, Scope, Sense};
+#[cfg(feature = "ort")]
+pub use limbic_backends::use_onnx_runtime;
+#[cfg(feature = "tflite")]
+pub use limbic_backends::use_tensorflow_lite;
 pub use limbic_bundle::Bundle;
 pub use limbic_signal::image::{Channels, Picture, PictureView, Region};
 pub use recognizer::{Builder, Face, Recognizer};

@@ -52,7 +52,7 @@ impl Model {
             Pipeline::Audio(_) => Sense::Audio,
             Pipeline::Text(_) => Sense::Text,
         };
-        let variant = choose_variant(manifest, backend)?;
+        let variant = choose_variant(&bundle, backend)?;
         let engine = limbic_backends::by_name(backend.unwrap_or(&variant.backend)).map_err(Error::backend)?;
         let mut programs = BTreeMap::new();
         for spec in &manifest.programs {
@@ -98,7 +98,7 @@ impl Model {
             engine.version(),
             variant.name
         );
-        let backend = variant.backend.clone();
+        let backend = engine.name().to_owned();
         Ok(Self {
             sense,
             backend,
@@ -227,39 +227,39 @@ pub(crate) fn sense_of(manifest: &Manifest) -> Option<Sense> {
     })
 }
 
-fn choose_variant<'a>(manifest: &'a Manifest, backend: Option<&str>) -> Result<&'a Variant> {
+fn choose_variant<'a>(bundle: &'a Bundle, backend: Option<&str>) -> Result<&'a Variant> {
+    let manifest = bundle.manifest();
     let compiled = limbic_backends::compiled();
-    if let Some(name) = backend {
-        // A backend that the user named is required: an unknown name must say what there is, not what the bundle has.
-        limbic_backends::by_name(name).map_err(Error::backend)?;
-    }
-    manifest
-        .variants
-        .iter()
-        .find(|variant| match backend {
-            // What stands behind the `@` narrows the backend down.
-            Some(name) => name.split('@').next() == Some(variant.backend.as_str()),
-            None => compiled.contains(&variant.backend.as_str()),
-        })
-        .ok_or_else(|| {
-            let has: Vec<String> = manifest
-                .variants
-                .iter()
-                .map(|v| format!("{} ({})", v.name, v.backend))
-                .collect();
-            Error::new(
-                ErrorKind::Backend,
-                format!(
-                    "bundle {}: no variant for {}; it has {}",
-                    manifest.name,
-                    backend.map_or_else(
-                        || format!("the compiled-in backends {}", compiled.join(", ")),
-                        str::to_owned
-                    ),
-                    has.join(", ")
+    let chosen = match backend {
+        Some(name) => {
+            // A backend that the user named is required: an unknown name must say what there is, not what the bundle has.
+            limbic_backends::by_name(name).map_err(Error::backend)?;
+            limbic_backends::choose_variant(bundle, name, None)
+        }
+        None => manifest
+            .variants
+            .iter()
+            .find(|variant| compiled.contains(&variant.backend.as_str())),
+    };
+    chosen.ok_or_else(|| {
+        let has: Vec<String> = manifest
+            .variants
+            .iter()
+            .map(|v| format!("{} ({})", v.name, v.backend))
+            .collect();
+        Error::new(
+            ErrorKind::Backend,
+            format!(
+                "bundle {}: no variant for {}; it has {}",
+                manifest.name,
+                backend.map_or_else(
+                    || format!("the compiled-in backends {}", compiled.join(", ")),
+                    str::to_owned
                 ),
-            )
-        })
+                has.join(", ")
+            ),
+        )
+    })
 }
 
 fn run_program(

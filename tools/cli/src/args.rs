@@ -24,6 +24,11 @@ pub struct Cli {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 
+    /// ONNX Runtime's library, in place of the one that ORT_DYLIB_PATH names.
+    #[cfg(feature = "ort")]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub onnx_runtime: Option<PathBuf>,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -49,6 +54,10 @@ pub enum Command {
     Compile(Compile),
     /// Time a bundle's backends side by side, each in a process of its own.
     Bench(Bench),
+    /// Load a bundle on a backend and run every signature once, so that what the backend builds or caches is there.
+    Warm(Warm),
+    /// List the boards that `quantize --board` knows, and say which one this machine is.
+    Boards(Boards),
     /// Time each step of a bundle's plan and say what share of the processor's peak it reaches.
     Profile(Profile),
     /// Run ONNX operator cases through a backend and count those that pass.
@@ -73,7 +82,8 @@ pub struct Models {
     #[arg(short, long, value_name = "FILE")]
     pub bundle: Vec<PathBuf>,
 
-    /// Inference backend; it must be compiled in, see `limbic --version`.
+    /// Inference backend; it must be compiled in, see `limbic --version`. `engine@scalar` is the engine on a lower
+    /// instruction set; `ort@cuda` needs that provider, `ort@cuda+cpu` lets the second stand in for it.
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
 }
@@ -260,6 +270,10 @@ pub struct Compile {
     #[arg(short, long, value_name = "FILE.limbic")]
     pub output: Option<PathBuf>,
 
+    /// Make flatbuffers for TensorFlow Lite of the same variants too, one for each signature.
+    #[arg(long)]
+    pub tflite: bool,
+
     /// Put this card in place of the bundle's: figures are known only when a bundle was judged.
     #[arg(long, value_name = "F.md", requires = "output")]
     pub card: Option<PathBuf>,
@@ -285,7 +299,8 @@ pub struct Bench {
     #[arg(long, value_name = "FILE.limbic")]
     pub bundle: PathBuf,
 
-    /// Backends, by comma: those of the bundle without it. `engine@scalar` forces a lower instruction set.
+    /// Backends, by comma: those of the bundle without it. `engine@scalar` forces a lower instruction set,
+    /// `ort#onnx-f16w` another variant than the backend's own.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub backend: Vec<String>,
 
@@ -312,6 +327,35 @@ pub struct Bench {
     /// Measure this backend here, told by the standard input.
     #[arg(long, hide = true, value_name = "NAME")]
     pub measure: Option<String>,
+}
+
+/// `limbic warm`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "TensorRT builds an engine for each network, which takes minutes on a small board; `warm` does it \
+    ahead of the\nfirst answer. What it built is kept below $LIMBIC_CACHE, $XDG_CACHE_HOME or ~/.cache in \
+    limbic/tensorrt, for this network,\nlibrary, driver and chip. Example:\n\n  \
+    limbic warm models/face-small/face-small.limbic --backend ort@tensorrt"
+)]
+pub struct Warm {
+    /// Bundle to load.
+    pub bundle: PathBuf,
+
+    /// Backend: `NAME`, `NAME@PROVIDER` or `NAME#VARIANT`; without it the first of the bundle's that is compiled in.
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+
+    /// Print one JSON object a signature.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbic boards`
+#[derive(Debug, Args)]
+pub struct Boards {
+    /// Print one JSON object a board.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `limbic profile`

@@ -92,7 +92,7 @@ fn writer(mut manifest: Manifest, mut contents: Contents, output: &Path) -> Resu
 }
 
 /// The variants that plans are made of.
-fn sources(manifest: &Manifest) -> Vec<&Variant> {
+pub fn sources(manifest: &Manifest) -> Vec<&Variant> {
     let graphs = manifest.variants.iter().filter(|variant| {
         variant
             .entries
@@ -172,7 +172,7 @@ fn variant(
 }
 
 /// A name of which an entry's path can be made.
-fn file_name(name: &str) -> String {
+pub fn file_name(name: &str) -> String {
     let portable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     name.chars().map(|c| if portable(c) { c } else { '-' }).collect()
 }

@@ -46,6 +46,24 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn help_for(error: &anyhow::Error) -> Option<&'static str> {
     use limbic::ErrorKind;
+    use limbic_backends::ErrorKind as Backend;
+    let mut native = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<limbic_backends::Error>());
+    match native.next().map(limbic_backends::Error::kind) {
+        Some(Backend::Library) => {
+            return Some(
+                "name the library's file in the environment, or ONNX Runtime's with --onnx-runtime; docs/backends.md says \
+                 where it comes from",
+            );
+        }
+        Some(Backend::Provider) => {
+            return Some(
+                "another build of the library may have it; `ort@cuda+cpu` lets the second stand in for the first",
+            );
+        }
+        _ => {}
+    }
     error
         .chain()
         .find_map(|cause| match cause.downcast_ref::<limbic::Error>()?.kind() {

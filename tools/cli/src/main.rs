@@ -2,16 +2,19 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod buffers;
 mod bundled;
 mod cmd;
 mod compiled;
 mod convert;
 mod dataset;
 mod failure;
+mod flatbuffers;
 mod inputs;
 mod metrics;
 mod network;
 mod npz;
+mod opened;
 mod show;
 mod version;
 
@@ -41,6 +44,10 @@ fn main() -> ExitCode {
         .format_timestamp(None)
         .target(env_logger::Target::Stderr)
         .init();
+    #[cfg(feature = "ort")]
+    if let Some(library) = &cli.onnx_runtime {
+        limbic::use_onnx_runtime(library);
+    }
     let outcome = match cli.command {
         Command::Demo(args) => cmd::demo::run(&args),
         Command::Infer(args) => cmd::infer::run(&args),
@@ -48,7 +55,12 @@ fn main() -> ExitCode {
         Command::Preprocess(args) => cmd::preprocess::run(&args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Compare(args) => cmd::compare::run(&args),
-        Command::Bench(args) => cmd::bench::run(&args),
+        #[cfg(feature = "ort")]
+        Command::Bench(args) => cmd::bench::run(&args, cli.onnx_runtime.as_deref()),
+        #[cfg(not(feature = "ort"))]
+        Command::Bench(args) => cmd::bench::run(&args, None),
+        Command::Warm(args) => cmd::warm::run(&args),
+        Command::Boards(args) => cmd::boards::run(&args),
         Command::Profile(args) => cmd::profile::run(&args),
         Command::Pack(args) => cmd::pack::run(&args),
         Command::Compile(args) => cmd::compile::run(&args),

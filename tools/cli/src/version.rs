@@ -8,6 +8,8 @@ pub static LONG: LazyLock<String> = LazyLock::new(|| {
         ("bundled", cfg!(feature = "bundled")),
         ("engine", cfg!(feature = "engine")),
         ("tract", cfg!(feature = "tract")),
+        ("ort", cfg!(feature = "ort")),
+        ("tflite", cfg!(feature = "tflite")),
     ]
     .into_iter()
     .filter_map(|(name, on)| on.then_some(name))

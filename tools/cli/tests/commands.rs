@@ -424,3 +424,43 @@ fn plans_are_profiled_and_timed_on_every_tier() {
     // Committed bundles are thin: what their plans were made of is elsewhere.
     limbic(&["compile", bundle]).expect(2).says(&["quantized.onnx"]);
 }
+
+#[test]
+fn a_bundle_is_warmed_signature_by_signature() {
+    let bundle = "models/text-small/text-small.limbic";
+    let run = limbic(&["warm", bundle, "--json"]).expect(0);
+    let lines = run.events();
+    let names: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["signature"].as_str())
+        .collect();
+    assert_eq!(names, ["encode@16", "encode@32", "encode@64", "encode@128"]);
+    for line in &lines {
+        assert_eq!(line["variant"], "engine-int8");
+        assert!(line["load_ms"].as_f64().unwrap() > 0.0, "{line}");
+        assert!(line["first_ms"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    let named = limbic(&["warm", bundle, "--backend", "engine@scalar#engine-int8"]).expect(0);
+    assert!(named.stdout.contains("scalar"), "{}", named.stdout);
+    limbic(&["warm", bundle, "--backend", "engine#onnx-f16w"])
+        .expect(2)
+        .says(&[
+            "engine#onnx-f16w",
+            "engine-int8 for engine",
+            "onnx-f16w for tract",
+        ]);
+}
+
+#[test]
+fn boards_are_listed_and_this_machine_is_at_most_one() {
+    let run = limbic(&["boards", "--json"]).expect(0);
+    let lines = run.events();
+    assert!(lines.iter().any(|line| line["name"] == "raspberry-pi-5"));
+    let here = lines.iter().filter(|line| !line["this_machine"].is_null());
+    assert!(here.count() <= 1, "{}", run.stdout);
+    let table = limbic(&["boards"]).expect(0).stdout;
+    assert!(
+        table.contains("jetson-orin-nano") && table.contains("this machine"),
+        "{table}"
+    );
+}

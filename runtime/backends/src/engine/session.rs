@@ -10,10 +10,11 @@ use limbic_engine::Span;
 use limbic_engine::plan::ARENA_ALIGNMENT;
 
 use crate::backend::{Session, SessionState, StateTensor};
+use crate::bytes::{bytes_of, copy, fill};
 use crate::engine::program::Loaded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::matching::matched;
-use crate::view::{Elements, ElementsMut, TensorView, TensorViewMut};
+use crate::view::{TensorView, TensorViewMut};
 
 /// A session of an engine's program.
 pub(super) struct EngineSession {
@@ -207,38 +208,4 @@ fn place(arena: &mut [u8], span: Span, from: &[u8]) -> Option<()> {
         .get_mut(..span.bytes as usize)?;
     // Lengths were compared with the signature's, whose shapes are the plan's.
     (to.len() == from.len()).then(|| to.copy_from_slice(from))
-}
-
-fn copy<T: Copy>(to: &mut [T], from: &[T]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
-    }
-}
-
-fn bytes_of(elements: Elements<'_>) -> &[u8] {
-    match elements {
-        Elements::F32(elements) => bytemuck::cast_slice(elements),
-        Elements::F16(elements) => bytemuck::cast_slice(elements),
-        Elements::I64(elements) => bytemuck::cast_slice(elements),
-        Elements::I32(elements) => bytemuck::cast_slice(elements),
-        Elements::I8(elements) => bytemuck::cast_slice(elements),
-        Elements::U8(elements) => elements,
-        Elements::Bool(elements) => bytemuck::cast_slice(elements),
-    }
-}
-
-fn fill(elements: &mut ElementsMut<'_>, from: &[u8]) {
-    match elements {
-        ElementsMut::F32(elements) => copy(bytemuck::cast_slice_mut(elements), from),
-        ElementsMut::F16(elements) => copy(bytemuck::cast_slice_mut(elements), from),
-        ElementsMut::I64(elements) => copy(bytemuck::cast_slice_mut(elements), from),
-        ElementsMut::I32(elements) => copy(bytemuck::cast_slice_mut(elements), from),
-        ElementsMut::I8(elements) => copy(bytemuck::cast_slice_mut(elements), from),
-        ElementsMut::U8(elements) => copy(elements, from),
-        ElementsMut::Bool(elements) => {
-            for (element, byte) in elements.iter_mut().zip(from) {
-                *element = *byte != 0;
-            }
-        }
-    }
 }

@@ -11,7 +11,9 @@ use limbic_backends::{
     Backend, Program, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut, WeightPack, by_name,
     compiled,
 };
-use limbic_bundle::{Bytes, Dim, Dtype, GraphFormat, Role, SignatureSpec, Symbol, TensorSpec};
+use limbic_bundle::{Bytes, Dim, Dtype, GraphFormat, Role, Signature, SignatureSpec, Symbol, TensorSpec};
+use limbic_graph::Graph;
+use limbic_graph::passes::{self, Binding};
 use serde_json::Value;
 
 /// Largest difference from ONNX Runtime: both add in 32 bits, in another order.
@@ -90,18 +92,35 @@ pub fn load_made_for(
     })
 }
 
-/// Whether a signature may keep symbols; plans are made for numbers.
+/// Whether a signature may keep symbols; plans and flatbuffers are made for numbers.
 pub fn takes_free_extents(backend: &dyn Backend) -> bool {
-    backend.name() != "engine"
+    reads_onnx(backend)
+}
+
+/// Whether the backend reads the models as they lie there.
+pub fn reads_onnx(backend: &dyn Backend) -> bool {
+    matches!(backend.name(), "tract" | "ort")
+}
+
+/// Whether the backend runs plans.
+pub fn runs_plans(backend: &dyn Backend) -> bool {
+    backend.name() == "engine"
 }
 
 /// A model as a backend reads it.
 pub fn files(backend: &dyn Backend, name: &str, specs: &[SignatureSpec]) -> (GraphFormat, Vec<ProgramFile>) {
     let signatures: Vec<_> = specs.iter().flat_map(SignatureSpec::concrete).collect();
-    if takes_free_extents(backend) {
+    if reads_onnx(backend) {
         return (GraphFormat::Onnx, vec![ProgramFile::whole(model(name))]);
     }
     let graph = limbic_graph::onnx::read(&model(name), None).unwrap();
+    if backend.name() == "tflite" {
+        let files = signatures.iter().map(|signature| ProgramFile {
+            signature: Some(signature.name.clone()),
+            ..ProgramFile::whole(flatbuffer(&graph, signature))
+        });
+        return (GraphFormat::Tflite, files.collect());
+    }
     let shared = limbic_compile::compile_program(&graph, &signatures).unwrap_or_else(|e| panic!("{e}"));
     let packs = shared.packs.into_iter().map(|pack| WeightPack {
         content: Bytes::from(pack),
@@ -117,20 +136,51 @@ pub fn files(backend: &dyn Backend, name: &str, specs: &[SignatureSpec]) -> (Gra
     (GraphFormat::Plan, files.collect())
 }
 
+/// The graph with the sizes of a signature, as TensorFlow Lite reads it.
+fn flatbuffer(graph: &Graph, signature: &Signature) -> Vec<u8> {
+    let mut bound = graph.clone();
+    for tensor in signature
+        .tensors
+        .iter()
+        .filter(|tensor| tensor.role != Role::Output)
+    {
+        let shape = tensor.fixed_dims().unwrap();
+        passes::bind(&mut bound, &tensor.name, Binding::Shape(shape)).unwrap_or_else(|e| panic!("{e}"));
+    }
+    passes::simplify(&mut bound).unwrap_or_else(|e| panic!("{e}"));
+    limbic_graph::tflite::write(&bound).unwrap_or_else(|e| panic!("{e}"))
+}
+
 pub fn load(backend: &dyn Backend, name: &str, specs: &[SignatureSpec]) -> Arc<dyn Program> {
     load_with(backend, name, specs).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The backends that can run here; says which native library is not there.
 pub fn backends() -> Vec<Box<dyn Backend>> {
     let backends: Vec<_> = compiled()
         .into_iter()
-        .map(|name| by_name(name).unwrap())
+        .filter(|name| has_library(name))
+        .map(|name| by_name(name).unwrap_or_else(|error| panic!("{error}")))
         .collect();
     assert!(
         !backends.is_empty(),
         "no backend is compiled in, so nothing would be tested"
     );
     backends
+}
+
+/// Whether a backend needs no native library, or the user named it.
+pub fn has_library(backend: &str) -> bool {
+    let (variable, name) = match backend {
+        "ort" => ("ORT_DYLIB_PATH", "ONNX Runtime"),
+        "tflite" => ("TFLITE_DYLIB_PATH", "TensorFlow Lite"),
+        _ => return true,
+    };
+    let is_named = std::env::var_os(variable).is_some_and(|path| !path.is_empty());
+    if !is_named {
+        println!("skipped: no {name}, {variable} is not set");
+    }
+    is_named
 }
 
 pub fn close(found: &[f32], expected: &[f32]) {

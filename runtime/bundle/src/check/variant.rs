@@ -56,7 +56,13 @@ fn entry(place: &str, entry: &VariantEntry, signatures: &BTreeSet<String>) -> Re
     at_most(&format!("{place}.packs"), entry.packs.len(), limits::PACKS)?;
     let format = entry.format.name();
     match (entry.format, &entry.signature) {
-        (GraphFormat::Plan, Some(signature)) => {
+        (GraphFormat::Onnx | GraphFormat::Tflite, _) if !entry.packs.is_empty() => Err(Error::new(
+            ErrorKind::Parameter,
+            format!("{place}.packs"),
+            format!("none, as {format} holds its weights"),
+            entry.packs.len(),
+        )),
+        (GraphFormat::Plan | GraphFormat::Tflite, Some(signature)) => {
             if !signatures.contains(signature) {
                 let known = signatures.iter().map(String::as_str);
                 return Err(dangling(format!("{place}.signature"), signature, known));
@@ -75,13 +81,7 @@ fn entry(place: &str, entry: &VariantEntry, signatures: &BTreeSet<String>) -> Re
             format!("none, as {format} serves all"),
             format!("{:?}", shorten(signature)),
         )),
-        (GraphFormat::Onnx, None) if !entry.packs.is_empty() => Err(Error::new(
-            ErrorKind::Parameter,
-            format!("{place}.packs"),
-            format!("none, as {format} holds its weights"),
-            entry.packs.len(),
-        )),
-        (GraphFormat::Onnx, None) => Ok(()),
+        (GraphFormat::Onnx | GraphFormat::Tflite, None) => Ok(()),
     }
 }
 

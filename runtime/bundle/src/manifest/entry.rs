@@ -124,6 +124,8 @@ pub enum GraphFormat {
     Onnx,
     /// Plan of the engine, for one concrete signature; its weights lie in packs.
     Plan,
+    /// TensorFlow Lite's flatbuffer, whose sizes are those of the one concrete signature it is for, or of them all.
+    Tflite,
 }
 
 impl GraphFormat {
@@ -132,6 +134,7 @@ impl GraphFormat {
         match self {
             Self::Onnx => "onnx",
             Self::Plan => "plan",
+            Self::Tflite => "tflite",
         }
     }
 }

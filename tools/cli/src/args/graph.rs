@@ -17,7 +17,7 @@ pub struct Conformance {
     #[arg(value_name = "CASES.zip|DIR")]
     pub cases: PathBuf,
 
-    /// What runs them.
+    /// What runs them: interpreter, engine, or a backend that is compiled in, such as tract or ort.
     #[arg(long, value_name = "NAME", default_value = "interpreter")]
     pub backend: String,
 
@@ -124,8 +124,9 @@ pub struct Quantize {
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["calib", "tune", "eval"])]
     pub data: Option<PathBuf>,
 
-    /// Board to choose the scheme for: a name such as raspberry-pi-5, or a file that describes one.
-    #[arg(long, value_name = "NAME|FILE.toml")]
+    /// Board to choose the scheme for: a name such as raspberry-pi-5 (`limbic boards` lists them), a file that describes
+    /// one, or `auto` for the board that this machine is.
+    #[arg(long, value_name = "NAME|FILE.toml|auto")]
     pub board: Option<String>,
 
     /// Scheme: int8, int8-symmetric, dynamic, mixed, weights-int8, weights-int4 or f16; without it chosen by the

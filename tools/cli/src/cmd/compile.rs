@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::Compile;
 use crate::compiled::{self, Contents, Made};
+use crate::flatbuffers::add_flatbuffers;
 use crate::show::print_line;
 
 /// Compiles a bundle's graphs for the engine, shows the plans, and writes the bundle where it is asked for.
@@ -25,6 +26,11 @@ pub fn run(args: &Compile) -> Result<ExitCode> {
         contents.insert(manifest.card.clone(), text);
     }
     let made = compiled::add_plans(&mut manifest, &mut contents)?;
+    let flatbuffers = if args.tflite {
+        add_flatbuffers(&mut manifest, &mut contents)?
+    } else {
+        Vec::new()
+    };
     if args.json {
         for plan in &made {
             print_line(&json(plan).to_string())?;
@@ -36,6 +42,14 @@ pub fn run(args: &Compile) -> Result<ExitCode> {
                 plan.variant, plan.program, plan.signature, plan.report
             ))?;
         }
+    }
+    for (path, bytes) in &flatbuffers {
+        let line = if args.json {
+            json!({ "flatbuffer": path, "bytes": bytes }).to_string()
+        } else {
+            format!("{path}: {bytes} bytes")
+        };
+        print_line(&line)?;
     }
     if let Some(output) = &args.output {
         let write = if args.thin {

@@ -114,8 +114,12 @@ fn system(name: &str) -> Result<Box<dyn System>> {
     match name {
         "interpreter" => Ok(Box::new(Interpreter)),
         "engine" => Ok(Box::new(Engine { cpu: Cpu::detect() })),
-        "tract" => Ok(Box::new(backend::Backend::new(name)?)),
-        other => bail!("no backend {other:?} runs cases; there are interpreter, engine and tract"),
+        name => {
+            let backend = backend::Backend::new(name).with_context(|| {
+                format!("no backend {name:?} runs cases; there are interpreter, engine, and those compiled in that read ONNX")
+            })?;
+            Ok(Box::new(backend))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod bench;
+pub mod boards;
 pub mod compare;
 pub mod compile;
 pub mod completions;
@@ -14,3 +15,4 @@ pub mod pack;
 pub mod preprocess;
 pub mod profile;
 pub mod quantize;
+pub mod warm;

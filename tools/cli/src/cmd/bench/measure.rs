@@ -3,14 +3,13 @@
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use limbic_backends::{
-    Elements, ElementsMut, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut,
-};
-use limbic_bundle::{Bundle, Dtype, Role, Signature, TensorSpec};
+use anyhow::{Context, Result};
+use limbic_bundle::{Bundle, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Bench;
+use crate::buffers::Buffers;
+use crate::opened::OpenedProgram;
 
 /// What was measured of a backend; times in milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,23 +52,10 @@ pub struct Measurement {
 /// any other line is answered with the figures.
 pub fn serve(args: &Bench, bundle: &Bundle, backend: &str) -> Result<()> {
     let manifest = bundle.manifest();
-    let base = backend.split('@').next().unwrap_or_default();
-    let variant = manifest
-        .variants
-        .iter()
-        .find(|variant| variant.backend == base)
-        .with_context(|| format!("the bundle has no variant for {base}"))?;
     let spec = manifest.programs.first().context("the bundle has no program")?;
-    let engine = limbic_backends::by_name(backend)?;
     let began = Instant::now();
-    let (format, files) =
-        ProgramFile::of(bundle, variant, &spec.name)?.context("the variant has no file of the program")?;
-    let program = engine.load(&ProgramSource {
-        name: &spec.name,
-        format,
-        files: &files,
-        signatures: &spec.concrete(),
-    })?;
+    let opened = OpenedProgram::open(bundle, spec, backend)?;
+    let program = &opened.program;
     let mut session = program.session()?;
     let load_ms = milliseconds(began);
     let signature = signature(program.signatures(), args.signature.as_deref())?;
@@ -77,7 +63,7 @@ pub fn serve(args: &Bench, bundle: &Bundle, backend: &str) -> Result<()> {
     let began = Instant::now();
     buffers.run(&mut *session, &signature.name)?;
     let first_ms = milliseconds(began);
-    let library = engine.version();
+    let library = opened.backend.version();
     let mut times = Vec::new();
     let mut processor = 0.0;
     for line in std::io::stdin().lock().lines() {
@@ -102,7 +88,7 @@ pub fn serve(args: &Bench, bundle: &Bundle, backend: &str) -> Result<()> {
                     model: manifest.name.clone(),
                     signature: signature.name.clone(),
                     backend: backend.to_owned(),
-                    precision: variant.precision.name().to_owned(),
+                    precision: opened.variant.precision.name().to_owned(),
                     tier: tier(&library),
                     threads: program.placement().threads,
                     runs,
@@ -134,96 +120,6 @@ fn signature<'a>(signatures: &'a [Signature], name: Option<&str>) -> Result<&'a 
             .iter()
             .find(|signature| signature.name == name)
             .with_context(|| format!("no signature {name:?}; there is {}", known.join(", "))),
-    }
-}
-
-/// Elements of every input and output of a signature.
-struct Buffers {
-    inputs: Vec<(String, Vec<usize>, Held)>,
-    outputs: Vec<(String, Vec<usize>, Held)>,
-}
-
-enum Held {
-    F32(Vec<f32>),
-    I64(Vec<i64>),
-    I32(Vec<i32>),
-    I8(Vec<i8>),
-    U8(Vec<u8>),
-}
-
-impl Buffers {
-    /// Inputs that look random and are the same in every process: reals from -1 to 1, integers 0 and 1.
-    fn of(signature: &Signature) -> Result<Self> {
-        let mut seed = 0x9e37_79b9_u32;
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 17;
-            seed ^= seed << 5;
-            seed
-        };
-        let mut held = |spec: &TensorSpec| -> Result<(String, Vec<usize>, Held)> {
-            let dims = spec.fixed_dims().with_context(|| {
-                format!(
-                    "{}: {} has a free size, {}; choose a bucket with --signature",
-                    signature.name,
-                    spec.name,
-                    spec.shape()
-                )
-            })?;
-            let count: usize = dims.iter().product();
-            let bits: Vec<u32> = (0..count).map(|_| next() >> 8).collect();
-            let elements = match spec.dtype {
-                Dtype::F32 => Held::F32(bits.iter().map(|b| (b % 2001) as f32 / 1000.0 - 1.0).collect()),
-                Dtype::I64 => Held::I64(bits.iter().map(|b| i64::from(b % 2)).collect()),
-                Dtype::I32 => Held::I32(bits.iter().map(|b| i32::from(b % 2 == 1)).collect()),
-                Dtype::I8 => Held::I8(bits.iter().map(|b| *b as i8).collect()),
-                Dtype::U8 => Held::U8(bits.iter().map(|b| *b as u8).collect()),
-                other => bail!("{}: no made-up elements of {}", spec.name, other.name()),
-            };
-            Ok((spec.name.clone(), dims, elements))
-        };
-        let mut of = |role: Role| {
-            let tensors = signature.tensors.iter().filter(|spec| spec.role == role);
-            tensors.map(&mut held).collect::<Result<Vec<_>>>()
-        };
-        Ok(Self {
-            inputs: of(Role::Input)?,
-            outputs: of(Role::Output)?,
-        })
-    }
-
-    fn run(&mut self, session: &mut dyn Session, signature: &str) -> Result<()> {
-        let inputs: Vec<TensorView<'_>> = self
-            .inputs
-            .iter()
-            .map(|(name, dims, held)| TensorView {
-                name,
-                dims,
-                elements: match held {
-                    Held::F32(e) => Elements::F32(e),
-                    Held::I64(e) => Elements::I64(e),
-                    Held::I32(e) => Elements::I32(e),
-                    Held::I8(e) => Elements::I8(e),
-                    Held::U8(e) => Elements::U8(e),
-                },
-            })
-            .collect();
-        let mut outputs: Vec<TensorViewMut<'_>> = self
-            .outputs
-            .iter_mut()
-            .map(|(name, dims, held)| TensorViewMut {
-                name,
-                dims,
-                elements: match held {
-                    Held::F32(e) => ElementsMut::F32(e),
-                    Held::I64(e) => ElementsMut::I64(e),
-                    Held::I32(e) => ElementsMut::I32(e),
-                    Held::I8(e) => ElementsMut::I8(e),
-                    Held::U8(e) => ElementsMut::U8(e),
-                },
-            })
-            .collect();
-        Ok(session.run(signature, &inputs, &mut outputs)?)
     }
 }
 

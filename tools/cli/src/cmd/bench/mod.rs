@@ -4,6 +4,7 @@ mod measure;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,9 @@ use crate::args::Bench;
 use crate::show::print_line;
 
 /// Compares the backends of a bundle, each in a process of its own, taking turns.
-pub fn run(args: &Bench) -> Result<ExitCode> {
+///
+/// The processes use the ONNX Runtime at a path that was named.
+pub fn run(args: &Bench, onnx_runtime: Option<&Path>) -> Result<ExitCode> {
     let bundle =
         Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
     if let Some(backend) = &args.measure {
@@ -31,7 +34,7 @@ pub fn run(args: &Bench) -> Result<ExitCode> {
     let backends = backends(args, &bundle)?;
     let mut workers = backends
         .iter()
-        .map(|backend| Worker::start(args, backend))
+        .map(|backend| Worker::start(args, backend, onnx_runtime))
         .collect::<Result<Vec<_>>>()?;
     let rounds = args.rounds.max(1);
     let progress = indicatif::ProgressBar::new(rounds as u64);
@@ -93,7 +96,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(args: &Bench, backend: &str) -> Result<Self> {
+    fn start(args: &Bench, backend: &str, onnx_runtime: Option<&Path>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("bench")
@@ -103,6 +106,9 @@ impl Worker {
             .args(["--runs", &args.runs.to_string()]);
         if let Some(signature) = &args.signature {
             command.args(["--signature", signature]);
+        }
+        if let Some(library) = onnx_runtime {
+            command.arg("--onnx-runtime").arg(library);
         }
         let mut child = command
             .stdin(Stdio::piped())
@@ -155,7 +161,7 @@ fn table(measurements: &[Measurement]) -> Result<String> {
     )?;
     write!(
         text,
-        "{:<16} {:<12} {:<11} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>10}",
+        "{:<20} {:<12} {:<11} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>10}",
         "backend",
         "precision",
         "tier",
@@ -170,7 +176,7 @@ fn table(measurements: &[Measurement]) -> Result<String> {
     for m in measurements {
         write!(
             text,
-            "\n{:<16} {:<12} {:<11} {:>9.4} {:>9.4} {:>9.4} {:>6.2} {:>9.2} {:>9.3} {:>10}",
+            "\n{:<20} {:<12} {:<11} {:>9.4} {:>9.4} {:>9.4} {:>6.2} {:>9.2} {:>9.3} {:>10}",
             m.backend,
             m.precision,
             m.tier,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use limbic_backends::{Elements, ProgramFile, ProgramSource, Session, TensorView, TensorViewMut};
+use limbic_backends::{Elements, Session, TensorView, TensorViewMut};
 use limbic_bundle::{Bundle, Dtype, Role, Signature, TensorSpec};
 use limbic_checkpoint::Checkpoint;
 use limbic_graph::{Graph, Tensor, interpret};
 
 use crate::network::Network;
+use crate::opened::OpenedProgram;
 
 /// Name of the backend that every graph runs on without another.
 const INTERPRETER: &str = "interpreter";
@@ -204,34 +205,15 @@ fn fed<'t>(input: &'t BTreeMap<String, Tensor>, name: &str) -> Result<&'t Tensor
 
 impl Program {
     fn open(bundle: &Bundle, variant: Option<&str>, backend: &str) -> Result<Self> {
-        let manifest = bundle.manifest();
-        let spec = manifest.programs.first().context("the bundle has no program")?;
-        let base = backend.split('@').next().unwrap_or_default();
-        let chosen = manifest
-            .variants
-            .iter()
-            .find(|own| own.backend == base && variant.is_none_or(|name| own.name == name))
-            .with_context(|| {
-                let own = manifest
-                    .variants
-                    .iter()
-                    .map(|v| format!("{} for {}", v.name, v.backend));
-                format!(
-                    "no such variant for {base}; the bundle has {}",
-                    own.collect::<Vec<_>>().join(", ")
-                )
-            })?;
-        let (format, files) =
-            ProgramFile::of(bundle, chosen, &spec.name)?.context("the variant has no file of the program")?;
-        let engine = limbic_backends::by_name(backend)?;
-        let program = engine.load(&ProgramSource {
-            name: &spec.name,
-            format,
-            files: &files,
-            signatures: &spec.concrete(),
-        })?;
+        let programs = &bundle.manifest().programs;
+        let spec = programs.first().context("the bundle has no program")?;
+        let named = match variant {
+            Some(variant) => format!("{backend}#{variant}"),
+            None => backend.to_owned(),
+        };
+        let OpenedProgram { backend, program, .. } = OpenedProgram::open(bundle, spec, &named)?;
         Ok(Self {
-            backend: engine.version(),
+            backend: backend.version(),
             signatures: program.signatures().to_vec(),
             session: program.session()?,
             network: Network::open(bundle, None)?,

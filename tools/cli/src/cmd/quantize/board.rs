@@ -3,12 +3,26 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use limbic_boards::Board;
+use limbic_boards::{Board, Facts, detect};
 use limbic_graph::Graph;
 use limbic_quantize::scheme::Scheme;
 
-/// The board of a name or of a TOML file.
+/// The board of a name or of a TOML file, or the one that this machine is.
 pub fn open(name: &str) -> Result<Board> {
+    if name == "auto" {
+        let found = detect(&Facts::of_this_machine(), &Board::all()?);
+        let found =
+            found.context("this machine is no board that is known; name one, `limbic boards` lists them")?;
+        log::info!("board {}: {}", found.board.name, found.by);
+        if !found.missing.is_empty() {
+            log::warn!(
+                "board {}: its kernel does not name {}",
+                found.board.name,
+                found.missing.join(", ")
+            );
+        }
+        return Ok(found.board);
+    }
     if Path::new(name).extension().is_some_and(|suffix| suffix == "toml") {
         let text = std::fs::read_to_string(name).with_context(|| format!("can't read {name}"))?;
         return Board::parse(&text).with_context(|| format!("can't use {name}"));

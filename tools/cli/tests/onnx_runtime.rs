@@ -1,0 +1,95 @@
+//! Commands on ONNX Runtime, and what they say without it.
+#![cfg(feature = "ort")]
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
+mod support;
+
+use std::process::Command;
+
+use support::{limbic, ran, root};
+
+/// The library that the user named; says that there is none.
+fn library() -> Option<String> {
+    let named = std::env::var("ORT_DYLIB_PATH")
+        .ok()
+        .filter(|path| !path.is_empty());
+    if named.is_none() {
+        println!("skipped: no ONNX Runtime, ORT_DYLIB_PATH is not set");
+    }
+    named
+}
+
+#[test]
+fn without_a_library_it_is_said_where_one_is_looked_for() {
+    let infer = |extra: &[&str]| {
+        ran(Command::new(env!("CARGO_BIN_EXE_limbic"))
+            .args(["infer", "--text", "fine", "--backend", "ort"])
+            .args(extra)
+            .env_remove("ORT_DYLIB_PATH")
+            .current_dir(root()))
+        .expect(2)
+    };
+    infer(&[]).says(&["ORT_DYLIB_PATH", "help:", "--onnx-runtime"]);
+    infer(&["--onnx-runtime", "no-such.so"]).says(&["no-such.so", "No such file"]);
+    infer(&["--onnx-runtime", "Cargo.toml"]).says(&["Cargo.toml", "no shared library"]);
+}
+
+#[test]
+fn the_bundled_models_answer_on_it() {
+    if library().is_none() {
+        return;
+    }
+    let args = ["demo", "--json", "--backend"];
+    let on = |backend: &str| limbic(&[&args[..], &[backend]].concat()).expect(0).events();
+    let (ours, theirs) = (on("engine"), on("ort"));
+    assert_eq!(ours.len(), theirs.len());
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        if let (Some(own), Some(heads)) = (ours["heads"].as_array(), theirs["heads"].as_array()) {
+            assert_eq!(theirs["backend"], "ort");
+            for (own, head) in own.iter().zip(heads) {
+                assert_eq!(own["selected"], head["selected"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn compare_bench_and_warm_take_it() {
+    if library().is_none() {
+        return;
+    }
+    let bundle = "models/speech-small/speech-small.limbic";
+    let named = format!("{bundle}#onnx-f16w@ort");
+    // The graph of the file on the interpreter is what ONNX Runtime runs.
+    let run = limbic(&[
+        "compare",
+        &format!("{bundle}#onnx-f16w"),
+        &named,
+        "--limit",
+        "2",
+        "--json",
+    ])
+    .expect(0);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(
+        report["backends"][1]
+            .as_str()
+            .unwrap()
+            .contains("ONNX Runtime 1."),
+        "{report}"
+    );
+    assert!(
+        report["tensors"][0]["max_abs"].as_f64().unwrap() < 1e-3,
+        "{report}"
+    );
+    let times = ["--rounds", "2", "--runs", "1", "--json"];
+    let backends = ["bench", "--bundle", bundle, "--backend", "engine,ort"];
+    let records = limbic(&[&backends[..], &times[..]].concat()).expect(0).events();
+    assert_eq!(records[1]["tier"], "cpu");
+    let warmed = limbic(&["warm", bundle, "--backend", "ort", "--json"])
+        .expect(0)
+        .events();
+    assert_eq!(warmed[0]["device"], "cpu");
+    let gpu = limbic(&["warm", bundle, "--backend", "ort@abacus"]).expect(2);
+    gpu.says(&["abacus", "cuda", "tensorrt"]);
+}
