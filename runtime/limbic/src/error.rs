@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Bundle,
     /// The backend is not compiled in, refused the program or failed to run it. A retry gives the same.
     Backend,
+    /// A backend's native library, or what should compute in it, is not there or not usable; name another.
+    Library,
     /// A preprocessing step refused its input or parameters. The recognizer can be used on.
     Preprocess,
     /// A head could not make an answer of the model's output. The recognizer can be used on.
@@ -53,7 +55,11 @@ impl Error {
     }
 
     pub(crate) fn backend(source: limbic_backends::Error) -> Self {
-        Self::new(ErrorKind::Backend, source.to_string()).because(source)
+        let kind = match source.kind() {
+            limbic_backends::ErrorKind::Library | limbic_backends::ErrorKind::Provider => ErrorKind::Library,
+            _ => ErrorKind::Backend,
+        };
+        Self::new(kind, source.to_string()).because(source)
     }
 
     pub(crate) fn preprocess(source: limbic_signal::Error) -> Self {

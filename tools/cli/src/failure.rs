@@ -8,6 +8,10 @@ pub const SAID_NO: u8 = 1;
 /// Usage or environment: a wrong option, a file that can't be read or written, a bundle that is not sound.
 pub const ENVIRONMENT: u8 = 2;
 
+/// What to do about a native library.
+const LIBRARY: &str = "docs/backends.md says where the libraries come from; `--onnx-runtime FILE` names ONNX Runtime's, and \
+     `ort@cuda+cpu` lets a second provider stand in for the first";
+
 /// Prints an error with its causes and what to do next, and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
@@ -46,23 +50,16 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn help_for(error: &anyhow::Error) -> Option<&'static str> {
     use limbic::ErrorKind;
-    use limbic_backends::ErrorKind as Backend;
-    let mut native = error
+    // Where a command speaks to a backend itself.
+    let native = error
         .chain()
-        .filter_map(|cause| cause.downcast_ref::<limbic_backends::Error>());
-    match native.next().map(limbic_backends::Error::kind) {
-        Some(Backend::Library) => {
-            return Some(
-                "name the library's file in the environment, or ONNX Runtime's with --onnx-runtime; docs/backends.md says \
-                 where it comes from",
-            );
-        }
-        Some(Backend::Provider) => {
-            return Some(
-                "another build of the library may have it; `ort@cuda+cpu` lets the second stand in for the first",
-            );
-        }
-        _ => {}
+        .find_map(|cause| cause.downcast_ref::<limbic_backends::Error>());
+    let native = native.is_some_and(|error| {
+        use limbic_backends::ErrorKind::{Library, Provider};
+        matches!(error.kind(), Library | Provider)
+    });
+    if native {
+        return Some(LIBRARY);
     }
     error
         .chain()
@@ -71,6 +68,7 @@ fn help_for(error: &anyhow::Error) -> Option<&'static str> {
                 "`limbic inspect FILE` says what a bundle holds; fetch or pack it again if it is damaged",
             ),
             ErrorKind::Backend => Some("`limbic --version` lists the backends that are compiled in"),
+            ErrorKind::Library => Some(LIBRARY),
             ErrorKind::NoModel => Some(
                 "give a bundle for this sense with --bundle, or leave --bundle out to use the bundled models",
             ),

@@ -26,7 +26,10 @@ pub fn add_flatbuffers(manifest: &mut Manifest, contents: &mut Contents) -> Resu
         for entry in &source.entries {
             let spec = manifest.program(&entry.program).context("no such program")?;
             let content = contents.get(&entry.path).with_context(|| {
-                format!("{} was left out of this bundle; use the one that `limbic quantize` wrote", entry.path)
+                format!(
+                    "{} was left out of this bundle; use the one that `limbic quantize` wrote",
+                    entry.path
+                )
             })?;
             let graph = onnx::read(content, None)?;
             for signature in spec.concrete() {
@@ -66,7 +69,11 @@ pub fn add_flatbuffers(manifest: &mut Manifest, contents: &mut Contents) -> Resu
 /// The graph with the sizes of a signature, in operations that TensorFlow Lite has.
 fn flatbuffer(graph: &Graph, signature: &Signature) -> Result<Vec<u8>> {
     let mut bound = graph.clone();
-    for tensor in signature.tensors.iter().filter(|tensor| tensor.role != Role::Output) {
+    for tensor in signature
+        .tensors
+        .iter()
+        .filter(|tensor| tensor.role != Role::Output)
+    {
         let shape = tensor
             .fixed_dims()
             .with_context(|| format!("{} has a free size, {}", tensor.name, tensor.shape()))?;

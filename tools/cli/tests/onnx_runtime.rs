@@ -1,6 +1,10 @@
 //! Commands on ONNX Runtime, and what they say without it.
 #![cfg(feature = "ort")]
-#![allow(clippy::unwrap_used, reason = "a test ends here")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -31,7 +31,10 @@ fn compile_puts_flatbuffers_into_a_bundle() {
     let (_, with) = made(folder.path());
     let bundle = Bundle::open(with.as_ref()).unwrap();
     let variants = &bundle.manifest().variants;
-    let flat = variants.iter().find(|variant| variant.backend == "tflite").unwrap();
+    let flat = variants
+        .iter()
+        .find(|variant| variant.backend == "tflite")
+        .unwrap();
     assert_eq!(flat.precision.name(), "f32");
     assert_eq!(flat.entries.len(), 1);
     assert_eq!(flat.entries[0].format, GraphFormat::Tflite);
@@ -40,7 +43,10 @@ fn compile_puts_flatbuffers_into_a_bundle() {
     // Made anew, nothing is doubled.
     let again = folder.path().join("again.limbic").display().to_string();
     limbic(&["compile", &with, "--tflite", "-o", &again]).expect(0);
-    assert_eq!(Bundle::open(again.as_ref()).unwrap().identity(), bundle.identity());
+    assert_eq!(
+        Bundle::open(again.as_ref()).unwrap().identity(),
+        bundle.identity()
+    );
 }
 
 #[test]
@@ -54,8 +60,19 @@ fn flatbuffers_answer_as_the_interpreter_does() {
     let (plain, with) = made(folder.path());
     let run = limbic(&["compare", &plain, &format!("{with}@tflite"), "--json"]).expect(0);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert!(report["backends"][1].as_str().unwrap().contains("TensorFlow Lite 2."), "{report}");
-    assert!(report["tensors"][0]["max_abs"].as_f64().unwrap() < 1e-5, "{report}");
-    let warmed = limbic(&["warm", &with, "--backend", "tflite", "--json"]).expect(0).events();
+    assert!(
+        report["backends"][1]
+            .as_str()
+            .unwrap()
+            .contains("TensorFlow Lite 2."),
+        "{report}"
+    );
+    assert!(
+        report["tensors"][0]["max_abs"].as_f64().unwrap() < 1e-5,
+        "{report}"
+    );
+    let warmed = limbic(&["warm", &with, "--backend", "tflite", "--json"])
+        .expect(0)
+        .events();
     assert_eq!(warmed[0]["variant"], "tflite-f32");
 }

@@ -88,18 +88,18 @@ fn open(path: PathBuf) -> Result<Runtime> {
         .with_name("limbic")
         .with_telemetry(false)
         .with_logger(Arc::new(|level, category, _, _, message| {
+            // Its errors come back as errors of a call; said here as well they would be said twice.
             let level = match level {
-                LogLevel::Verbose => log::Level::Trace,
-                LogLevel::Info => log::Level::Debug,
-                LogLevel::Warning => log::Level::Warn,
-                LogLevel::Error | LogLevel::Fatal => log::Level::Error,
+                LogLevel::Warning => log::Level::Info,
+                LogLevel::Error | LogLevel::Fatal => log::Level::Debug,
+                LogLevel::Verbose | LogLevel::Info => log::Level::Trace,
             };
             log::log!(level, "{category}: {message}");
         }))
         .build()
         .map_err(|error| refused("a library whose environment starts", &error))?;
     // What it says of each node costs time at every load, whoever listens.
-    environment.set_log_level(LogLevel::Error);
+    environment.set_log_level(LogLevel::Warning);
     Ok(Runtime {
         path,
         version,
