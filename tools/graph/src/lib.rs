@@ -25,6 +25,7 @@ mod spatial;
 mod tensor;
 pub mod tflite;
 mod types;
+mod windows;
 
 pub use contents::{Contents, ListedOperator, ListedTensor};
 pub use dtype::Dtype;
@@ -34,3 +35,4 @@ pub use op::Op;
 pub use quantization::{dequantize, quantize};
 pub use tensor::{Element, MAX_ELEMENTS, Storage, Tensor, element_count};
 pub use types::{Dim, Quantization, Symbol, TensorType};
+pub use windows::Windows;

@@ -4,9 +4,10 @@ use limbic_graph::{Graph, Tensor};
 
 use crate::calibrate::{Calibration, Method, Table};
 use crate::error::{Error, ErrorKind, Result};
-use crate::recipe::{Recipe, Remedy};
+use crate::recipe::{Recipe, Remedy, Rounding};
 use crate::remedy;
 use crate::report::{Report, Tried, TriedHead};
+use crate::rounding;
 use crate::scheme::{self, Choice, Quantized};
 use crate::search::{NAME as SEARCH, search};
 use crate::sensitivity;
@@ -86,6 +87,74 @@ impl Candidate {
     }
 }
 
+/// What was tried, and the best of it with the options that it has.
+#[derive(Default)]
+struct Trials {
+    best: Option<(Candidate, Vec<Remedy>)>,
+    tried: Vec<Tried>,
+}
+
+impl Trials {
+    fn take(&mut self, candidate: Candidate, calibrator: String, remedies: &[Remedy], rounding: Rounding) {
+        let kept = self
+            .best
+            .as_ref()
+            .is_none_or(|(best, _)| better(&candidate, best));
+        if kept {
+            self.tried.iter_mut().for_each(|tried| tried.kept = false);
+        }
+        let mut options: Vec<&'static str> = remedies.iter().map(|remedy| remedy.name()).collect();
+        if rounding == Rounding::Calibrated {
+            options.push("calibrated-rounding");
+        }
+        self.tried.push(Tried {
+            calibrator,
+            options,
+            distance: candidate.distance(),
+            heads: candidate.agreements.iter().map(TriedHead::new).collect(),
+            kept,
+        });
+        if kept {
+            self.best = Some((candidate, remedies.to_vec()));
+        }
+    }
+
+    /// Tries the best with calibrated rounding, which takes the place of bias correction.
+    fn round(
+        &mut self,
+        float: &Graph,
+        choice: &Choice,
+        recipe: &Recipe,
+        expected: &[Verdict],
+        judge: &mut dyn Judge,
+    ) -> Result<()> {
+        let Some((best, remedies)) = &self.best else {
+            return Ok(());
+        };
+        let kept = self.tried.iter().find(|tried| tried.kept);
+        let calibrator = kept.map_or_else(String::new, |tried| tried.calibrator.clone());
+        let mut remedies = remedies.clone();
+        let mut changed = best.float.clone();
+        if remedies.contains(&Remedy::BiasCorrection) {
+            remedies.retain(|remedy| *remedy != Remedy::BiasCorrection);
+            changed = float.clone();
+            remedy::apply(&mut changed, &remedies, choice, judge)?;
+        }
+        let table = best.table.clone();
+        let mut choice = choice.clone();
+        rounding::calibrate(
+            &changed,
+            table.as_ref(),
+            &mut choice,
+            recipe.rounding_inputs,
+            judge,
+        )?;
+        let candidate = judged(&changed, table, &choice, recipe, expected, judge)?;
+        self.take(candidate, calibrator, &remedies, Rounding::Calibrated);
+        Ok(())
+    }
+}
+
 /// Quantizes a float graph by a recipe, returning operations to float until the answers on the tune set hold, and
 /// judges the result on the eval set.
 ///
@@ -105,31 +174,22 @@ pub fn quantize(
     let choice = recipe.choice(&float)?;
     judge.progress("judge float on tune", 0, 1);
     let expected = judge.judge(&float, Set::Tune)?;
-    let mut tried = Vec::new();
-    let mut best: Option<Candidate> = None;
+    let mut trials = Trials::default();
     for remedies in combinations(&recipe.options) {
         let mut changed = float.clone();
         remedy::apply(&mut changed, remedies, &choice, judge)?;
         for (name, table) in tables(&changed, table, recipe, &choice, judge)? {
-            judge.progress(&format!("judge {name} on tune"), tried.len(), tried.len() + 1);
+            let done = trials.tried.len();
+            judge.progress(&format!("judge {name} on tune"), done, done + 1);
             let candidate = judged(&changed, table, &choice, recipe, &expected, judge)?;
-            let kept = best.as_ref().is_none_or(|best| better(&candidate, best));
-            if kept {
-                tried.iter_mut().for_each(|tried: &mut Tried| tried.kept = false);
-            }
-            tried.push(Tried {
-                calibrator: name,
-                options: remedies.iter().map(|remedy| remedy.name()).collect(),
-                distance: candidate.distance(),
-                heads: candidate.agreements.iter().map(TriedHead::new).collect(),
-                kept,
-            });
-            if kept {
-                best = Some(candidate);
-            }
+            trials.take(candidate, name, remedies, Rounding::Nearest);
         }
     }
-    let Some(mut best) = best else {
+    if recipe.rounding == Rounding::Calibrated {
+        trials.round(&float, &choice, recipe, &expected, judge)?;
+    }
+    let Trials { best, tried } = trials;
+    let Some((mut best, _)) = best else {
         return Err(Error::new(
             ErrorKind::Parameter,
             "methods",

@@ -22,6 +22,10 @@ pub struct Recipe {
     pub block: usize,
     /// Options that are tried beside plain quantization and kept where they give more equal answers on the tune set.
     pub options: Vec<Remedy>,
+    /// How weights become integers.
+    pub rounding: Rounding,
+    /// Most inputs of the calibration set that [`Rounding::Calibrated`] looks at.
+    pub rounding_inputs: usize,
     /// Names of nodes that stay in float.
     pub float: Vec<String>,
     /// Inputs of the calibration set on which each tensor's calibrator is searched by itself; 0 for no search.
@@ -57,17 +61,28 @@ impl Remedy {
     }
 }
 
+/// How weights become integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rounding {
+    /// Each to the nearest.
+    #[default]
+    Nearest,
+    /// Each so that the layer's outputs on the calibration set change least, where that is better on the tune set.
+    Calibrated,
+}
+
 /// What quantization may change at most.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Points of the metric, of a hundred, that may be lost.
     pub max_drop: f64,
-    /// Share of answers that must stay equal, in `0..=1`; a change of one or two is never refused.
+    /// Share of answers that must stay equal, in `0..=1`.
     pub min_equal: f64,
-    /// Points of a class's recall that may be lost; a loss of one or two items is never refused.
+    /// Points of a class's recall that may be lost; a loss of one item is never refused.
     pub max_recall_drop: f64,
-    /// Change of a class's share among the answers, in points; a change of one or two items is never refused.
+    /// Change of a class's share among the answers, in points; a change of one item is never refused.
     pub max_drift: f64,
 }
 
@@ -89,6 +104,8 @@ impl Default for Recipe {
             methods: vec![Method::MinMax, Method::Percentile, Method::Entropy, Method::Mse],
             block: 32,
             options: Vec::new(),
+            rounding: Rounding::Nearest,
+            rounding_inputs: 64,
             float: Vec::new(),
             search_inputs: 0,
             sensitivity_inputs: 16,
@@ -139,6 +156,9 @@ impl Recipe {
         if self.block == 0 {
             return refuse("block", "at least 1", "0".to_owned());
         }
+        if self.rounding_inputs == 0 {
+            return refuse("rounding_inputs", "at least 1", "0".to_owned());
+        }
         if self.sensitivity_inputs == 0 {
             return refuse("sensitivity_inputs", "at least 1", "0".to_owned());
         }
@@ -173,10 +193,19 @@ impl Recipe {
             }
             float.insert(name.clone(), "kept in float by the recipe".to_owned());
         }
+        let scheme = self.scheme.unwrap_or_else(|| Scheme::of_architecture(graph));
+        if self.rounding == Rounding::Calibrated && !scheme.has_integer_products() {
+            return Err(Error::new(
+                ErrorKind::Parameter,
+                "rounding",
+                "nearest, for a scheme without products of integers",
+                format!("calibrated for {}", scheme.name()),
+            ));
+        }
         Ok(Choice {
-            scheme: self.scheme.unwrap_or_else(|| Scheme::of_architecture(graph)),
             float,
             block: self.block,
+            ..Choice::new(scheme)
         })
     }
 }
@@ -204,6 +233,8 @@ mod tests {
             ("methods = []", "methods"),
             ("methods = [\"guess\"]", "guess"),
             ("block = 0", "block"),
+            ("rounding = \"up\"", "up"),
+            ("rounding_inputs = 0", "rounding_inputs"),
             ("[limits]\nmin_equal = 1.5", "min_equal"),
             ("[calibrators]\nbins = 1", "bins"),
             ("scheme = \"int3\"", "int3"),

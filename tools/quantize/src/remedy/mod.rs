@@ -1,6 +1,7 @@
 //! Changes of the float graph that keep its answers and can make it easier to quantize.
 
 mod bias;
+mod equalise;
 mod smooth;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub(crate) fn apply(
 ) -> Result<()> {
     for remedy in remedies {
         match remedy {
-            Remedy::Equalise => smooth::equalise(graph, judge)?,
+            Remedy::Equalise => equalise::equalise(graph, judge)?,
             Remedy::SmoothQuant => smooth::smooth_products(graph, choice, judge)?,
             Remedy::BiasCorrection => bias::correct(graph, choice, judge)?,
         }

@@ -1,7 +1,7 @@
 //! Channel ranges moved between activations and the weights behind them.
 
-use limbic_graph::op::{Binary, PoolKind, Unary};
-use limbic_graph::{Dtype, Graph, Node, Op, Tensor, TensorType, ValueId};
+use limbic_graph::op::Binary;
+use limbic_graph::{Graph, Node, Op, Tensor, TensorType, ValueId};
 
 use crate::control::Judge;
 use crate::error::Result;
@@ -9,13 +9,12 @@ use crate::remedy::{Axis, Channels, input_axes, observe};
 use crate::scheme::{Choice, integer_nodes};
 
 /// Factors stay within this of 1, so that a channel that is nearly never used does not blow up the others.
-const MOST: f64 = 16.0;
+pub(super) const MOST: f64 = 16.0;
 
 /// What each channel of an activation is divided by, and the weights behind it multiplied with:
 /// `sqrt(max|x| / max|w|)`, scaled to a geometric mean of 1.
 ///
-/// Xiao et al., "SmoothQuant" (2022), with alpha 0.5; for two layers in a row that is the equalisation of Nagel et al.
-/// (2019) with the activation's range in place of the first layer's weights.
+/// Xiao et al., "SmoothQuant" (2022), with alpha 0.5.
 fn factors(channels: &Channels, weights: &[f64]) -> Option<Vec<f64>> {
     let raw: Vec<f64> = channels
         .greatest
@@ -26,12 +25,19 @@ fn factors(channels: &Channels, weights: &[f64]) -> Option<Vec<f64>> {
     if raw.is_empty() || raw.len() != weights.len() {
         return None;
     }
-    let mean = (raw.iter().map(|f| f.ln()).sum::<f64>() / raw.len() as f64).exp();
-    Some(raw.iter().map(|f| (f / mean).clamp(1.0 / MOST, MOST)).collect())
+    Some(normalised(raw))
+}
+
+/// Factors with a geometric mean of 1, none far from it.
+pub(super) fn normalised(raw: Vec<f64>) -> Vec<f64> {
+    let mean = (raw.iter().map(|f| f.ln()).sum::<f64>() / raw.len().max(1) as f64).exp();
+    raw.into_iter()
+        .map(|f| (f / mean).clamp(1.0 / MOST, MOST))
+        .collect()
 }
 
 /// Greatest magnitude of the weights for each input channel.
-fn input_maxima(weights: &Tensor, axis: usize, groups: usize, kernels_axis: usize) -> Vec<f64> {
+pub(super) fn input_maxima(weights: &Tensor, axis: usize, groups: usize, kernels_axis: usize) -> Vec<f64> {
     let shape = weights.shape();
     let mut greatest = vec![0f64; shape[axis] * groups];
     for (i, w) in weights.to_f32().into_iter().enumerate() {
@@ -41,7 +47,13 @@ fn input_maxima(weights: &Tensor, axis: usize, groups: usize, kernels_axis: usiz
     greatest
 }
 
-fn channel_of(i: usize, shape: &[usize], axis: usize, groups: usize, kernels_axis: usize) -> usize {
+pub(super) fn channel_of(
+    i: usize,
+    shape: &[usize],
+    axis: usize,
+    groups: usize,
+    kernels_axis: usize,
+) -> usize {
     let place = |axis: usize| {
         let inner: usize = shape.iter().skip(axis + 1).product();
         i / inner.max(1) % shape[axis].max(1)
@@ -54,84 +66,8 @@ fn channel_of(i: usize, shape: &[usize], axis: usize, groups: usize, kernels_axi
     group * shape[axis] + place(axis)
 }
 
-/// Makes the ranges of channels between two convolutions equal: `conv, relu, conv` where nothing else reads what is
-/// between them.
-pub(super) fn equalise(graph: &mut Graph, judge: &mut dyn Judge) -> Result<()> {
-    let pairs: Vec<(usize, usize)> = (0..graph.nodes.len())
-        .filter_map(|n| Some((n, second_convolution(graph, n)?)))
-        .collect();
-    let wanted: Vec<_> = pairs
-        .iter()
-        .filter_map(|&(_, second)| Some((graph.nodes[second].inputs[0]?, Axis::Second)))
-        .collect();
-    let channels = observe(graph, wanted, judge)?;
-    for (first, second) in pairs {
-        let node = &graph.nodes[second];
-        let (Some(input), Some(weights), Op::Conv(convolution)) = (node.inputs[0], node.inputs[1], &node.op)
-        else {
-            continue;
-        };
-        let groups = convolution.groups.max(1);
-        let Some(tensor) = graph.constant(weights) else {
-            continue;
-        };
-        let maxima = input_maxima(tensor, 1, groups, 0);
-        let Some(factors) = channels
-            .get(&input)
-            .and_then(|channels| factors(channels, &maxima))
-        else {
-            continue;
-        };
-        scale_weights(graph, second, 1, |i, shape| {
-            factors[channel_of(i, shape, 1, groups, 0)]
-        })?;
-        scale_weights(graph, first, 1, |i, shape| {
-            let inner: usize = shape.iter().skip(1).product();
-            1.0 / factors[i / inner.max(1)]
-        })?;
-        scale_weights(graph, first, 2, |i, _| 1.0 / factors[i])?;
-    }
-    Ok(())
-}
-
-/// The convolution that alone reads what a convolution makes, behind functions that scale with their input.
-fn second_convolution(graph: &Graph, n: usize) -> Option<usize> {
-    let plain = |node: &Node, m: usize| {
-        node.inputs
-            .get(m)
-            .copied()
-            .flatten()
-            .and_then(|id| graph.constant(id))
-            .is_some_and(|w| w.dtype() == Dtype::F32 && w.quantization.is_none())
-    };
-    let first = &graph.nodes[n];
-    let bias = first.inputs.get(2).copied().flatten().is_none() || plain(first, 2);
-    if !matches!(first.op, Op::Conv(_)) || !plain(first, 1) || !bias {
-        return None;
-    }
-    let mut id = first.outputs.first().copied().flatten()?;
-    loop {
-        let mut readers = graph
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.inputs.contains(&Some(id)));
-        let (reader, node) = readers.next()?;
-        if readers.next().is_some() || graph.outputs.contains(&id) {
-            return None;
-        }
-        match &node.op {
-            Op::Conv(_) if plain(node, 1) && node.inputs.first() == Some(&Some(id)) => return Some(reader),
-            Op::Unary(Unary::Relu | Unary::LeakyRelu { .. }) => {}
-            Op::Pool(pool) if !matches!(pool.kind, PoolKind::Lp { .. }) => {}
-            _ => return None,
-        }
-        id = node.outputs.first().copied().flatten()?;
-    }
-}
-
 /// Multiplies the elements of a node's constant input.
-fn scale_weights(
+pub(super) fn scale_weights(
     graph: &mut Graph,
     n: usize,
     input: usize,

@@ -122,6 +122,43 @@ fn equalised_channels_are_closer_and_the_answers_stay() {
 }
 
 #[test]
+fn channels_are_equalised_through_sums_pools_and_depthwise_convolutions() {
+    let mut graph = Graph::new("residual");
+    let x = graph.add_input("x", TensorType::new(Dtype::F32, &[1, 2, 6, 6]));
+    let layer = |graph: &mut Graph, name: &str, x, shape: [usize; 4], groups: usize| {
+        let uneven = numbers(&shape, shape[0] as u32).to_f32().into_iter().enumerate();
+        let inner = shape[1] * shape[2] * shape[3];
+        let uneven: Vec<f32> = uneven
+            .map(|(i, w)| w * [0.1, 1.0, 5.0, 20.0][i / inner % 4])
+            .collect();
+        let w = graph.add_constant(format!("{name}.w"), Tensor::new(&shape, uneven).unwrap());
+        let b = graph.add_constant(format!("{name}.b"), numbers(&[shape[0]], 9));
+        let convolution = Convolution {
+            groups,
+            ..Convolution::unit(2)
+        };
+        graph.add_node(name, Op::Conv(convolution), &[x, w, b], float())
+    };
+    let trunk = layer(&mut graph, "trunk", x, [4, 2, 1, 1], 1);
+    let branch = graph.add_node("relu", Op::Unary(Unary::Relu), &[trunk], float());
+    let branch = layer(&mut graph, "branch", branch, [4, 4, 1, 1], 1);
+    let sum = Op::Binary(limbic_graph::op::Binary::Add);
+    let sum = graph.add_node("sum", sum, &[trunk, branch], float());
+    let deep = layer(&mut graph, "depthwise", sum, [4, 1, 3, 3], 4);
+    let y = layer(&mut graph, "last", deep, [3, 4, 1, 1], 1);
+    graph.outputs.push(y);
+    limbic_graph::infer::infer(&mut graph).unwrap();
+    let (before, after) = check(graph, &Choice::new(Scheme::Int8), Remedy::Equalise, 1e-4);
+    for value in ["sum", "depthwise"] {
+        let (old, new) = (
+            spread(&before, value, Axis::Second),
+            spread(&after, value, Axis::Second),
+        );
+        assert!(new < 0.3 * old, "{value}: {old} {new}");
+    }
+}
+
+#[test]
 fn smoothed_channels_go_into_the_normalization_that_only_products_read() {
     let (before, after) = check(
         products(),

@@ -74,7 +74,10 @@ pub(super) fn apply(graph: &mut Graph, choice: &Choice) -> Result<()> {
                 ..
             }
         );
-        let integers = if transposed {
+        let rounded = choice.rounded.get(&node.name);
+        let integers = if let Some(rounded) = rounded {
+            rounded.weights.clone()
+        } else if transposed {
             affine::weights(&name, &transpose(tensor)?, 1, None, 1.0)?
         } else {
             affine::weights(&name, tensor, 1, None, 1.0)?
@@ -93,6 +96,13 @@ pub(super) fn apply(graph: &mut Graph, choice: &Choice) -> Result<()> {
                 limbic_graph::TensorType::unshaped(Dtype::F32),
             );
             graph.nodes[adder.0].outputs = vec![Some(unused)];
+        }
+        if let (Some(bias), Some(own)) = (
+            inputs.get_mut(2),
+            rounded.and_then(|rounded| rounded.bias.clone()),
+        ) {
+            let name = graph.unique_name(&format!("{}.bias", node.name));
+            *bias = Some(graph.add_constant(name, Tensor::vector(own)));
         }
         let changed = &mut graph.nodes[n];
         changed.op = Op::DynamicMatMul;

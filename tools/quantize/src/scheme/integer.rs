@@ -1,12 +1,13 @@
 //! Static integer arithmetic: every scale is known before the graph runs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use limbic_graph::op::Unary;
 use limbic_graph::{Dtype, Graph, Node, Op, Quantization, TensorType, ValueId};
 
 use crate::calibrate::{Range, Table};
 use crate::error::Result;
+use crate::rounding::Rounded;
 use crate::scheme::assign::{Assignment, Kind, output_axis};
 use crate::scheme::{Choice, Scheme, affine};
 
@@ -109,6 +110,7 @@ pub(super) fn apply(graph: &mut Graph, table: &Table, choice: &Choice) -> Result
         graph,
         quantized: HashMap::new(),
         taken_back: HashMap::new(),
+        rounded: &choice.rounded,
         nodes: Vec::new(),
         scales,
     };
@@ -157,6 +159,7 @@ struct Builder<'g> {
     /// The float form of a value that integer arithmetic made; nothing while nobody asked for it.
     taken_back: HashMap<ValueId, Option<ValueId>>,
     nodes: Vec<Node>,
+    rounded: &'g BTreeMap<String, Rounded>,
 }
 
 impl Builder<'_> {
@@ -267,9 +270,14 @@ impl Builder<'_> {
         let Some(tensor) = self.graph.constant(weights) else {
             return Ok(());
         };
-        let bias = at(2).and_then(|id| Some((id, self.graph.constant(id)?.to_f32())));
+        let rounded = self.rounded.get(&node.name);
+        let own = rounded.and_then(|rounded| rounded.bias.clone());
+        let bias = at(2).and_then(|id| Some((id, own.unwrap_or(self.graph.constant(id)?.to_f32()))));
         let values = bias.as_ref().map(|(_, values)| values.as_slice());
-        let integers = affine::weights(&self.graph.value(weights).name, tensor, axis, values, input_scale)?;
+        let integers = match rounded {
+            Some(rounded) => rounded.weights.clone(),
+            None => affine::weights(&self.graph.value(weights).name, tensor, axis, values, input_scale)?,
+        };
         if let Some((id, values)) = bias {
             let integers = affine::bias(&self.graph.value(id).name, &values, input_scale, &integers)?;
             let name = self.named(id, "i32");

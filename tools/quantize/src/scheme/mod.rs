@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::macs::macs;
+use crate::rounding::Rounded;
 
 /// How a graph is quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,14 @@ impl Scheme {
         }
     }
 
+    /// Whether products are of integers, their weights one scale for each output channel.
+    pub fn has_integer_products(self) -> bool {
+        matches!(
+            self,
+            Self::Int8 | Self::Int8Symmetric | Self::Dynamic | Self::Mixed
+        )
+    }
+
     /// Whether it needs ranges from calibration.
     pub fn needs_ranges(self) -> bool {
         matches!(self, Self::Int8 | Self::Int8Symmetric | Self::Mixed | Self::F16)
@@ -102,6 +111,8 @@ pub struct Choice {
     pub float: BTreeMap<String, String>,
     /// Elements of a block of [`Scheme::WeightsInt8`] and [`Scheme::WeightsInt4`].
     pub block: usize,
+    /// Integer weights of nodes by name; the others are rounded to the nearest.
+    pub rounded: BTreeMap<String, Rounded>,
 }
 
 impl Choice {
@@ -111,6 +122,7 @@ impl Choice {
             scheme,
             float: BTreeMap::new(),
             block: 32,
+            rounded: BTreeMap::new(),
         }
     }
 }
