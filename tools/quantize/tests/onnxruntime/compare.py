@@ -6,17 +6,20 @@
     python compare.py --float graph.onnx --ours ours.onnx --calib calib.npz --eval eval.npz --output NAME
 
 Prints one JSON document: the share of rows whose highest output of NAME is the float model's, for each calibrator of
-onnxruntime and for ours, and the peak memory of each calibration by itself, in MiB above that of a process that only
-loaded the model. Needs onnx, onnxruntime and numpy.
+onnxruntime and for ours, and the peak memory of each calibration by itself, in MiB: of the whole process (VmHWM), and
+above that of a process that only loaded the model. With `--command "limbic quantize ..."` and `--loaded "limbic inspect
+FLOAT.limbic"` the same is measured of ours, which judges on its sets in the same process. Needs onnx, onnxruntime and
+numpy, and /proc.
 """
 
 import argparse
 import json
 import os
-import resource
+import shlex
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -42,8 +45,26 @@ def top(path, feeds, output):
     return [int(np.argmax(model.run([output], {name: feed[name] for name in names})[0])) for feed in feeds]
 
 
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_mib(process="self"):
+    """Greatest resident size so far; ru_maxrss would be at least that of the process that started this one."""
+    with open(f"/proc/{process}/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def peak_of(command):
+    """Greatest resident size of a command, looked at every few milliseconds while it runs."""
+    running = subprocess.Popen(shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0.0
+    while running.poll() is None:
+        try:
+            peak = max(peak, peak_mib(running.pid))
+        except OSError:
+            break
+        time.sleep(0.002)
+    return peak, running.wait()
 
 
 def calibrate(args):
@@ -77,7 +98,8 @@ def calibrate(args):
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod[args.method],
     )
-    print(json.dumps({"peak_mib": peak_mib() - before}))
+    peak = peak_mib()
+    print(json.dumps({"peak_mib": round(peak, 1), "above_loaded_mib": round(peak - before, 1)}))
 
 
 def main():
@@ -87,6 +109,8 @@ def main():
     parser.add_argument("--calib", required=True)
     parser.add_argument("--eval")
     parser.add_argument("--output")
+    parser.add_argument("--command")
+    parser.add_argument("--loaded")
     parser.add_argument("--calib-rows", type=int, default=256)
     parser.add_argument("--eval-rows", type=int, default=1 << 30)
     parser.add_argument("--method", help=argparse.SUPPRESS)
@@ -109,10 +133,15 @@ def main():
             if done.returncode != 0:
                 report["onnxruntime"][method] = {"failed": done.stderr.strip().splitlines()[-1:]}
                 continue
-            peak = json.loads(done.stdout.splitlines()[-1])["peak_mib"]
-            report["onnxruntime"][method] = {"equal": equal(made), "peak_mib": round(peak, 1)}
-    if args.ours:
-        report["limbic"] = {"equal": equal(args.ours)}
+            report["onnxruntime"][method] = {"equal": equal(made), **json.loads(done.stdout.splitlines()[-1])}
+    if args.ours or args.command:
+        report["limbic"] = {"equal": equal(args.ours)} if args.ours else {}
+    if args.command:
+        peak, status = peak_of(args.command)
+        report["limbic"] |= {"peak_mib": round(peak, 1), "status": status}
+        if args.loaded:
+            loaded, _ = peak_of(args.loaded)
+            report["limbic"]["above_loaded_mib"] = round(peak - loaded, 1)
     print(json.dumps(report, indent=1))
 
 
