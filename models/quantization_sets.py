@@ -94,7 +94,7 @@ def face_sets(shared, out, rng):
     rng.shuffle(rest)
     judged = [item for item in valid if item.label]
     rng.shuffle(judged)
-    for name, items in (("face_calib", rest[:256]), ("face_tune", tenth[:400]), ("face_eval", judged)):
+    for name, items in (("face_calib", rest[:256]), ("face_tune", tenth[:1500]), ("face_eval", judged)):
         write(out, name, [(item.label, item.path, item.region) for item in items], columns)
 
     def no_face(items):
