@@ -207,9 +207,29 @@ fn engine(place: &str, error: &ort::Error) -> Error {
     Error::new(ErrorKind::Engine, place, "a run", shortened(&error.message()))
 }
 
+/// A message without its middle, where it is long: the place comes first and what is wrong last, behind the types of a
+/// C++ function.
 fn shortened(found: &dyn std::fmt::Display) -> String {
     let found = found.to_string();
-    let short: String = found.chars().take(MESSAGE_CHARS).collect();
-    let rest = if short.len() < found.len() { "..." } else { "" };
-    format!("{short}{rest}")
+    let count = found.chars().count();
+    if count <= MESSAGE_CHARS {
+        return found;
+    }
+    let first: String = found.chars().take(MESSAGE_CHARS / 3).collect();
+    let last: String = found.chars().skip(count - MESSAGE_CHARS / 3 * 2).collect();
+    format!("{first} ... {last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MESSAGE_CHARS, shortened};
+
+    #[test]
+    fn long_messages_keep_their_ends() {
+        assert_eq!(shortened(&"short"), "short");
+        let long = format!("place{}reason", "x".repeat(5000));
+        let kept = shortened(&long);
+        assert!(kept.starts_with("place") && kept.ends_with("reason"), "{kept}");
+        assert!(kept.chars().count() <= MESSAGE_CHARS + 5);
+    }
 }

@@ -114,12 +114,7 @@ fn system(name: &str) -> Result<Box<dyn System>> {
     match name {
         "interpreter" => Ok(Box::new(Interpreter)),
         "engine" => Ok(Box::new(Engine { cpu: Cpu::detect() })),
-        name => {
-            let backend = backend::Backend::new(name).with_context(|| {
-                format!("no backend {name:?} runs cases; there are interpreter, engine, and those compiled in that read ONNX")
-            })?;
-            Ok(Box::new(backend))
-        }
+        name => Ok(Box::new(backend::Backend::new(name)?)),
     }
 }
 
