@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use limbic_compile::{Compiled, compile, host};
-use limbic_engine::{Cpu, Tier};
+use limbic_engine::Cpu;
 use limbic_graph::passes::{self, Binding};
 use limbic_graph::{Dtype, Graph, Op, Storage, Tensor, interpret, onnx};
 use limbic_models::{Checkpoints, Settings, Under, Weights, build, by_name, recognise};
@@ -87,8 +87,7 @@ fn minilm_answers_as_transformers_does() {
 
 /// The engine's answers beside the interpreter's: each element within [`TOLERANCE`] of the largest.
 fn compare_engine(case: &str, graph: &Graph, compiled: &Compiled, given: &[Tensor], expected: &[Tensor]) {
-    let best = Cpu::detect();
-    for cpu in [best, best.at_most(Tier::Scalar)] {
+    for cpu in Cpu::detect().tiers() {
         let found = host::run(compiled, cpu, given).unwrap();
         assert_eq!(found.len(), expected.len());
         for ((found, expected), id) in found.iter().zip(expected).zip(&graph.outputs) {

@@ -1,22 +1,69 @@
 //! Which instructions may be used.
 
-/// An instruction set that kernels are written for; a higher one includes what the lower ones need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use core::cmp::Ordering;
+
+/// An instruction set that kernels are written for.
+///
+/// Tiers of one architecture are ordered, a higher one includes what the lower ones need; tiers of two architectures
+/// are not comparable, and each is above [`Tier::Scalar`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tier {
     /// Plain Rust, for every processor; the reference for the others.
     Scalar,
     /// AVX-512 F, BW, VL, VBMI and VNNI of x86-64.
     Avx512Vnni,
+    /// Advanced SIMD of ARMv8-A, which every 64-bit Arm processor has.
+    Neon,
+    /// Products of four 8-bit integers: `sdot`, from ARMv8.2-A on.
+    Dotprod,
+    /// Products of 8-bit matrices, signed with unsigned: `usmmla`, from ARMv8.6-A on.
+    I8mm,
+}
+
+impl PartialOrd for Tier {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        let [(family, level), (other_family, other_level)] = [self, other].map(|tier| tier.place());
+        // The lowest tier belongs to every architecture.
+        (family == other_family || level == 0 || other_level == 0).then(|| level.cmp(&other_level))
+    }
 }
 
 impl Tier {
+    /// All tiers, those of an architecture with the lowest first.
+    pub const ALL: [Self; 5] = [
+        Self::Scalar,
+        Self::Avx512Vnni,
+        Self::Neon,
+        Self::Dotprod,
+        Self::I8mm,
+    ];
+
+    /// Architecture, and how many tiers of it lie below.
+    fn place(self) -> (u8, u8) {
+        match self {
+            Self::Scalar => (0, 0),
+            Self::Avx512Vnni => (1, 1),
+            Self::Neon => (2, 1),
+            Self::Dotprod => (2, 2),
+            Self::I8mm => (2, 3),
+        }
+    }
+
     /// Name as reports write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Avx512Vnni => "avx512vnni",
+            Self::Neon => "neon",
+            Self::Dotprod => "dotprod",
+            Self::I8mm => "i8mm",
         }
+    }
+
+    /// The tier of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name)
     }
 }
 
@@ -44,21 +91,49 @@ impl Cpu {
         }
     }
 
+    /// A 64-bit Arm processor on which the operating system lets vector registers be used.
+    ///
+    /// # Safety
+    /// The processor must have Advanced SIMD.
+    pub const unsafe fn neon() -> Self {
+        Self { tier: Tier::Neon }
+    }
+
+    /// A 64-bit Arm processor with products of four 8-bit integers.
+    ///
+    /// # Safety
+    /// The processor must have Advanced SIMD and `FEAT_DotProd`.
+    pub const unsafe fn dotprod() -> Self {
+        Self { tier: Tier::Dotprod }
+    }
+
+    /// A 64-bit Arm processor with products of 8-bit matrices.
+    ///
+    /// # Safety
+    /// The processor must have Advanced SIMD, `FEAT_DotProd` and `FEAT_I8MM`.
+    pub const unsafe fn i8mm() -> Self {
+        Self { tier: Tier::I8mm }
+    }
+
     /// The highest tier that may be used.
     pub const fn tier(self) -> Tier {
         self.tier
     }
 
-    /// The same processor, nothing above a tier used.
+    /// The same processor, nothing above a tier used; a tier of another architecture changes nothing.
     #[must_use]
     pub fn at_most(self, tier: Tier) -> Self {
         Self {
             tier: if tier < self.tier { tier } else { self.tier },
         }
     }
-}
 
-impl Cpu {
+    /// This processor on each of its tiers, the highest first.
+    pub fn tiers(self) -> impl Iterator<Item = Self> {
+        let tiers = Tier::ALL.into_iter().rev().filter(move |tier| *tier <= self.tier);
+        tiers.map(move |tier| self.at_most(tier))
+    }
+
     /// Runs at least so many products of 8-bit integers in registers, for the rate that no kernel can exceed.
     ///
     /// Gives the number of products and a sum that depends on them; nothing for a tier that has no such instruction.
@@ -78,16 +153,6 @@ impl Cpu {
     }
 }
 
-impl Tier {
-    /// All tiers, the lowest first.
-    pub const ALL: [Self; 2] = [Self::Scalar, Self::Avx512Vnni];
-
-    /// The tier of this name.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tier| tier.name() == name)
-    }
-}
-
 #[cfg(any(test, feature = "detect"))]
 impl Cpu {
     /// The processor that this runs on.
@@ -103,6 +168,48 @@ impl Cpu {
             // SAFETY: each of the instruction sets was found, and with it the operating system's leave.
             return unsafe { Self::avx512vnni() };
         }
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        {
+            use std::arch::is_aarch64_feature_detected as has;
+            // SAFETY: each of the instruction sets was found; the first is part of what the program was built for.
+            return unsafe {
+                match (has!("dotprod"), has!("i8mm")) {
+                    (true, true) => Self::i8mm(),
+                    (true, false) => Self::dotprod(),
+                    (false, _) => Self::neon(),
+                }
+            };
+        }
+        #[allow(unreachable_code, reason = "every 64-bit Arm processor has more")]
         Self::scalar()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_of_one_architecture_are_ordered_and_others_are_not_comparable() {
+        for tiers in [
+            &[Tier::Scalar, Tier::Avx512Vnni][..],
+            &[Tier::Scalar, Tier::Neon, Tier::Dotprod, Tier::I8mm],
+        ] {
+            assert!(tiers.is_sorted_by(|a, b| a < b));
+        }
+        for tier in [Tier::Neon, Tier::Dotprod, Tier::I8mm] {
+            assert_eq!(tier.partial_cmp(&Tier::Avx512Vnni), None);
+        }
+    }
+
+    #[test]
+    fn a_processor_is_limited_to_tiers_of_its_own() {
+        // SAFETY: nothing is run.
+        let cpu = unsafe { Cpu::i8mm() };
+        assert_eq!(cpu.at_most(Tier::Dotprod).tier(), Tier::Dotprod);
+        assert_eq!(cpu.at_most(Tier::Scalar).tier(), Tier::Scalar);
+        assert_eq!(cpu.at_most(Tier::Avx512Vnni).tier(), Tier::I8mm);
+        let tiers: std::vec::Vec<Tier> = cpu.tiers().map(Cpu::tier).collect();
+        assert_eq!(tiers, [Tier::I8mm, Tier::Dotprod, Tier::Neon, Tier::Scalar]);
     }
 }

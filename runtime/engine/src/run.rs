@@ -1,8 +1,7 @@
 //! The executor: steps one after the other, in memory that the caller lends.
 
-use crate::cpu::Tier;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{self, Tensors};
+use crate::kernels::{Tensors, run_step};
 use crate::plan::{ARENA_ALIGNMENT, Plan, Role};
 use crate::span::{Blob, Span};
 
@@ -100,11 +99,7 @@ impl Plan<'_> {
             behind_offset: before.len() + output.len(),
         };
         let constant = |blob: &Blob| self.blob(blob);
-        match self.cpu().tier() {
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512Vnni => kernels::avx512vnni::run(&step, &tensors, &constant, output),
-            _ => kernels::scalar::run(&step, &tensors, &constant, output),
-        }
+        run_step(self.cpu(), &step, &tensors, &constant, output);
         Ok(())
     }
 }

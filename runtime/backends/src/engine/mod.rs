@@ -6,7 +6,7 @@ mod session;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use limbic_engine::{Cpu, Tier};
+use limbic_engine::Cpu;
 
 use crate::backend::{Backend, Program, ProgramReport, ProgramSource};
 use crate::engine::program::EngineProgram;
@@ -27,20 +27,16 @@ impl Engine {
     /// No instructions above a tier.
     pub(crate) fn with_tier(name: &str) -> Result<Self> {
         let cpu = Cpu::detect();
-        let wanted = Tier::by_name(name).map(|tier| cpu.at_most(tier));
-        match wanted {
-            Some(cpu) if cpu.tier().name() == name => Ok(Self { cpu }),
-            _ => {
-                let tiers = Tier::ALL.into_iter().filter(|tier| *tier <= cpu.tier());
-                let tiers: Vec<&str> = tiers.map(Tier::name).collect();
-                Err(Error::new(
-                    ErrorKind::UnknownBackend,
-                    "engine",
-                    format!("a tier of this processor: {}", tiers.join(", ")),
-                    format!("{name:?}"),
-                ))
-            }
+        if let Some(cpu) = cpu.tiers().find(|cpu| cpu.tier().name() == name) {
+            return Ok(Self { cpu });
         }
+        let tiers: Vec<&str> = cpu.tiers().map(|cpu| cpu.tier().name()).collect();
+        Err(Error::new(
+            ErrorKind::UnknownBackend,
+            "engine",
+            format!("a tier of this processor: {}", tiers.join(", ")),
+            format!("{name:?}"),
+        ))
     }
 }
 

@@ -4,7 +4,7 @@
 mod plan;
 
 use libfuzzer_sys::fuzz_target;
-use limbic_engine::{Cpu, Plan, Tier};
+use limbic_engine::{Cpu, Plan};
 
 /// A larger plan is only time.
 const MOST_MEMORY: usize = 1 << 14;
@@ -13,8 +13,7 @@ const MOST_STEPS: usize = 12;
 fuzz_target!(|data: &[u8]| {
     let Some((pack, bytes)) = plan::parts(data) else { return };
     let packs = [pack.get()];
-    let best = Cpu::detect();
-    for cpu in [best, best.at_most(Tier::Scalar)] {
+    for cpu in Cpu::detect().tiers() {
         let Ok(plan) = Plan::check(bytes, &packs, cpu) else {
             return;
         };

@@ -1,13 +1,35 @@
 //! Kernels, by instruction set.
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub(crate) mod aarch64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512vnni;
 pub(crate) mod scalar;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
-use crate::span::Span;
-use crate::step::{AXES, Strided};
+use crate::cpu::{Cpu, Tier};
+use crate::span::{Blob, Span};
+use crate::step::{AXES, Step, Strided};
+
+/// Runs a step whose spans and blobs were checked, with the instructions of a processor.
+pub(crate) fn run_step<'a>(
+    cpu: Cpu,
+    step: &Step,
+    tensors: &Tensors<'a>,
+    constant: &dyn Fn(&Blob) -> &'a [u8],
+    output: &mut [u8],
+) {
+    match cpu.tier() {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512Vnni => avx512vnni::run(step, tensors, constant, output),
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        tier @ (Tier::Neon | Tier::Dotprod | Tier::I8mm) => {
+            aarch64::run(tier, step, tensors, constant, output);
+        }
+        _ => scalar::run(step, tensors, constant, output),
+    }
+}
 
 /// The arena around the output of a step.
 pub(crate) struct Tensors<'a> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use limbic_backends::ProgramFile;
 use limbic_bundle::{Bundle, GraphFormat};
 use limbic_compile::host::Aligned;
-use limbic_engine::{Cpu, Plan, Tier};
+use limbic_engine::{Cpu, Plan};
 use serde_json::json;
 
 use crate::args::Profile;
@@ -130,12 +130,11 @@ fn show(
 fn cpu(tier: Option<&str>) -> Result<Cpu> {
     let cpu = Cpu::detect();
     let Some(name) = tier else { return Ok(cpu) };
-    let tiers = Tier::ALL.into_iter().filter(|tier| *tier <= cpu.tier());
-    let names: Vec<&str> = tiers.map(Tier::name).collect();
-    match Tier::by_name(name).filter(|tier| *tier <= cpu.tier()) {
-        Some(tier) => Ok(cpu.at_most(tier)),
-        None => bail!("no tier {name:?} here; this processor has {}", names.join(", ")),
+    if let Some(lower) = cpu.tiers().find(|cpu| cpu.tier().name() == name) {
+        return Ok(lower);
     }
+    let names: Vec<&str> = cpu.tiers().map(|cpu| cpu.tier().name()).collect();
+    bail!("no tier {name:?} here; this processor has {}", names.join(", "))
 }
 
 /// The plan of a signature in the first variant that has plans.

@@ -6,18 +6,13 @@ use std::path::Path;
 
 use limbic_bundle::Bundle;
 pub use limbic_compile::host::run;
-use limbic_engine::{Cpu, Tier};
+use limbic_engine::Cpu;
 use limbic_graph::passes::{Binding, bind, simplify};
 use limbic_graph::{Dtype, Graph, Tensor, onnx};
 
 /// The processors to run on, best first; the scalar one is always there.
 pub fn cpus() -> Vec<Cpu> {
-    let best = Cpu::detect();
-    let mut cpus = vec![best];
-    if best.tier() != Tier::Scalar {
-        cpus.push(best.at_most(Tier::Scalar));
-    }
-    cpus
+    Cpu::detect().tiers().collect()
 }
 
 /// Compares every tier with the interpreter: integers exactly, floats within `tolerance` of the greatest.

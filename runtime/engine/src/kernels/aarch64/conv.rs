@@ -1,0 +1,226 @@
+//! Convolutions and matrix products: tiles of pixels by blocks of 16 channels.
+
+use core::arch::aarch64::*;
+
+use super::dotprod::Dotprod;
+use super::float::Float;
+use super::i8mm::I8mm;
+use super::lanes::four;
+use super::neon::Neon;
+use super::products::{Products, Start, Sums};
+use super::store::{Channels, store_f32, store_rows, store_scaled, store_u8};
+use crate::cpu::Tier;
+use crate::kernels::scalar::Operands;
+use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
+
+/// Most pixels of a tile.
+pub(super) const MAX_PIXELS: usize = 6;
+/// Most blocks whose weights are read for each tile of pixels before the next ones' are.
+const MAX_BLOCKS: usize = 16;
+/// Most bytes of the weights of these blocks, if they are more than one: they stay in the first cache.
+const NEAR_BYTES: usize = 16 * 1024;
+
+/// Where the pixels of a tile lie, in bytes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Places {
+    pub input: [usize; MAX_PIXELS],
+    pub output: [usize; MAX_PIXELS],
+    pub other: [usize; MAX_PIXELS],
+    /// Of the first pixel's scale in the input.
+    pub scales: usize,
+}
+
+/// A pixel of a step, and where it lies.
+struct Cursor<'a> {
+    step: &'a Conv,
+    image: u32,
+    row: u32,
+    column: u32,
+    input: usize,
+    output: usize,
+    other: usize,
+    number: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The first pixel of an image.
+    fn new(step: &'a Conv, image: u32) -> Self {
+        let plane = step.extent.rows as usize * step.extent.columns as usize;
+        let mut found = Self {
+            step,
+            image,
+            row: 0,
+            column: 0,
+            input: 0,
+            output: 0,
+            other: 0,
+            number: image as usize * plane,
+        };
+        found.locate();
+        found
+    }
+
+    fn locate(&mut self) {
+        let step = self.step;
+        self.input = step.input_grid.at(self.image, self.row, self.column);
+        self.output = step.output_grid.at(self.image, self.row, self.column);
+        self.other = step.residual.grid.at(self.image, self.row, self.column);
+    }
+
+    /// The next `count` pixels.
+    fn places(&mut self, count: usize) -> Places {
+        let step = self.step;
+        let mut found = Places {
+            scales: step.row_scales as usize + self.number * 4,
+            ..Places::default()
+        };
+        self.number += count;
+        let places = found
+            .input
+            .iter_mut()
+            .zip(&mut found.output)
+            .zip(&mut found.other);
+        for ((input, output), other) in places.take(count) {
+            (*input, *output, *other) = (self.input, self.output, self.other);
+            self.column += 1;
+            if self.column < step.extent.columns {
+                self.input += step.input_grid.column as usize;
+                self.output += step.output_grid.column as usize;
+                self.other += step.residual.grid.column as usize;
+                continue;
+            }
+            self.column = 0;
+            self.row += 1;
+            if self.row == step.extent.rows {
+                self.row = 0;
+                self.image += 1;
+            }
+            self.locate();
+        }
+        found
+    }
+}
+
+/// A step and its operands.
+pub(super) struct Job<'a> {
+    pub step: &'a Conv,
+    pub operands: &'a Operands<'a>,
+    pub output: *mut u8,
+    /// Weights of the images at hand.
+    weights: *const u8,
+    block_bytes: usize,
+}
+
+/// Runs a convolution that was checked, on a processor with the instructions of the tier.
+pub(super) fn run(tier: Tier, step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
+    step.halo.fill(output);
+    let mut job = Job {
+        step,
+        operands,
+        output: output.as_mut_ptr(),
+        weights: operands.weights.as_ptr(),
+        block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
+    };
+    let plane = step.extent.rows as usize * step.extent.columns as usize;
+    let all = step.extent.images;
+    let each = if step.matrix_image == 0 { all } else { 1 };
+    for image in (0..all).step_by(each as usize) {
+        job.weights = operands.weights[image as usize * step.matrix_image as usize..].as_ptr();
+        let pixels = each as usize * plane;
+        match (step.arithmetic, tier) {
+            (Arithmetic::F32, _) => job.run::<Float>(image, pixels),
+            (_, Tier::I8mm) => job.run::<I8mm>(image, pixels),
+            (_, Tier::Dotprod) => job.run::<Dotprod>(image, pixels),
+            _ => job.run::<Neon>(image, pixels),
+        }
+    }
+}
+
+impl Job<'_> {
+    /// All channels of some pixels, from the first of an image on.
+    fn run<T: Products>(&self, image: u32, pixels: usize) {
+        let blocks = self.step.blocks() as usize;
+        let near = (NEAR_BYTES / self.block_bytes.max(1)).clamp(1, MAX_BLOCKS);
+        // SAFETY: every 64-bit Arm processor has the instruction.
+        let none = unsafe { vdupq_n_s32(0) };
+        let mut starts = [Start {
+            sums: [none; 4],
+            wide: false,
+        }; MAX_BLOCKS];
+        for first in (0..blocks).step_by(near) {
+            let starts = &mut starts[..near.min(blocks - first)];
+            for (n, start) in starts.iter_mut().enumerate() {
+                // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
+                // the weights of its blocks lie in their slice.
+                *start = unsafe { T::start(&self.step.taps, self.weights(first + n), self.bias(first + n)) };
+            }
+            let mut cursor = Cursor::new(self.step, image);
+            let mut rest = pixels;
+            while rest > 0 {
+                let count = rest.min(T::PIXELS).min(MAX_PIXELS);
+                let places = cursor.places(count);
+                // SAFETY: as above, and so that the windows and outputs of its pixels lie in their slices.
+                unsafe {
+                    match count {
+                        1 => self.tile::<T, 1>(&places, first, starts),
+                        2 => self.tile::<T, 2>(&places, first, starts),
+                        3 => self.tile::<T, 3>(&places, first, starts),
+                        4 => self.tile::<T, 4>(&places, first, starts),
+                        5 => self.tile::<T, 5>(&places, first, starts),
+                        _ => self.tile::<T, 6>(&places, first, starts),
+                    }
+                }
+                rest -= count;
+            }
+        }
+    }
+
+    fn weights(&self, block: usize) -> *const u8 {
+        self.weights.wrapping_add(block * self.block_bytes)
+    }
+
+    /// The bias of a block.
+    fn bias(&self, block: usize) -> Sums {
+        let bias = self.operands.bias;
+        // SAFETY: bias has an entry for each channel of the blocks.
+        unsafe {
+            if bias.is_empty() {
+                return [vdupq_n_s32(0); 4];
+            }
+            let from = bias.as_ptr().add(block * GROUP_BYTES);
+            four(|n| vreinterpretq_s32_u8(vld1q_u8(from.add(n * 16))))
+        }
+    }
+
+    /// The sums of `P` pixels and some blocks, and their outputs.
+    ///
+    /// # Safety
+    /// The processor has the instructions; the windows at `places`, the weights of the blocks and the outputs lie in
+    /// the operands.
+    #[inline(never)]
+    unsafe fn tile<T: Products, const P: usize>(&self, places: &Places, first: usize, starts: &[Start]) {
+        let step = self.step;
+        let mut windows = [self.operands.input.as_ptr(); P];
+        for (window, at) in windows.iter_mut().zip(places.input) {
+            *window = window.wrapping_add(at);
+        }
+        for (n, start) in starts.iter().enumerate() {
+            let block = first + n;
+            let channels = Channels {
+                table: block * GROUP_BYTES,
+                first: first_channel(block, step.channels as usize),
+                count: (step.channels as usize).min(BLOCK),
+            };
+            // SAFETY: as for this function; channels that are not there are left out.
+            unsafe {
+                let sums = T::sums::<P>(&step.taps, windows, self.weights(block), start);
+                match step.arithmetic {
+                    Arithmetic::F32 => store_f32(self, places, &channels, sums),
+                    Arithmetic::U8ToF32 => store_scaled(self, places, &channels, sums),
+                    Arithmetic::U8ToU8 => store_u8(self, places, &channels, sums),
+                    Arithmetic::RowsToF32 => store_rows(self, places, &channels, sums),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! 64-bit Arm: Advanced SIMD, and the products of 8-bit integers that later processors have.
+
+mod conv;
+mod depthwise;
+mod dotprod;
+mod elementwise;
+mod float;
+mod functions;
+mod i8mm;
+mod lanes;
+mod neon;
+mod pool;
+mod products;
+mod rows;
+mod store;
+
+use super::{Tensors, scalar};
+use crate::cpu::Tier;
+use crate::span::Blob;
+use crate::step::Step;
+
+/// Runs a step whose spans and blobs were checked, on a processor with the instructions of the tier.
+pub(crate) fn run<'a>(
+    tier: Tier,
+    step: &Step,
+    tensors: &Tensors<'a>,
+    constant: &dyn Fn(&Blob) -> &'a [u8],
+    output: &mut [u8],
+) {
+    match step {
+        Step::Conv(step) => {
+            let operands = scalar::Operands::new(step, tensors, constant);
+            conv::run(tier, step, &operands, output);
+        }
+        Step::Depthwise(step) => {
+            let constants = [&step.weights, &step.bias, &step.scale].map(constant);
+            depthwise::run(step, tensors.get(&step.input), constants, output);
+        }
+        Step::QuantizeRows(s) if rows::quantize(s, tensors.get(&s.input.span), output) => {}
+        Step::Pool(step) => pool::run(step, tensors.get(&step.input), output),
+        Step::Unary(s) if functions::unary(s, tensors.get(&s.input.span), output) => {}
+        Step::Softmax(s) if functions::softmax(s, tensors.get(&s.input.span), output) => {}
+        Step::Normalize(s) => functions::normalize(
+            s,
+            tensors.get(&s.input.span),
+            constant(&s.scale),
+            constant(&s.bias),
+            output,
+        ),
+        Step::Quantize(s) if elementwise::quantize(s, tensors.get(&s.input.span), output) => {}
+        Step::Dequantize(s) if elementwise::dequantize(s, tensors.get(&s.input.span), output) => {}
+        Step::Binary(s) if elementwise::binary(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {
+        }
+        Step::BinaryU8(s)
+            if elementwise::binary_u8(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {}
+        _ => scalar::run(step, tensors, constant, output),
+    }
+}

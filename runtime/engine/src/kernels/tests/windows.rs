@@ -1,0 +1,69 @@
+//! Steps whose windows slide over images.
+
+use proptest::prelude::*;
+
+use super::geometry::{bordered, conv, depthwise, geometry, slid};
+use super::{Case, assert_same, random_bytes, random_floats};
+use crate::step::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn convolutions_of_all_tiers_are_equal(g in geometry()) {
+        let (case, step) = conv(&g);
+        assert_same(&case.outputs(&step.into()), g.arithmetic != Arithmetic::U8ToU8);
+    }
+
+    #[test]
+    fn depthwise_convolutions_of_all_tiers_are_equal(mut g in geometry()) {
+        if g.arithmetic == Arithmetic::RowsToF32 {
+            g.arithmetic = Arithmetic::U8ToF32;
+        }
+        let (case, step) = depthwise(&g);
+        assert_same(&case.outputs(&step.into()), g.arithmetic != Arithmetic::U8ToU8);
+    }
+
+    #[test]
+    fn pools_of_all_tiers_are_equal(g in geometry(), kind in 0..4usize, include_padding in 0..2u32) {
+        let kind = [PoolKind::MaxU8, PoolKind::MaxF32, PoolKind::MeanU8, PoolKind::MeanF32][kind];
+        let mut case = Case::default();
+        let size = Pool { kind, ..Pool::default() }.size();
+        let pixel = g.channels * size;
+        // The window hangs over the borders by the places that the border has.
+        let [top, bottom, left, right] = g.border;
+        let before = [top.min(g.kernel[0] - 1), left.min(g.kernel[1] - 1)];
+        let after = [bottom, right];
+        let reach = |n: usize, places: u32| (places - 1) * g.strides[n] + (g.kernel[n] - 1) * g.dilations[n] + 1;
+        let (rows, columns) = (reach(0, g.extent.rows), reach(1, g.extent.columns));
+        let (input_grid, _, bytes) = slid(&g, pixel);
+        let random = if size == 4 { random_floats } else { random_bytes };
+        let input = case.span(&random(g.seed, (bytes / size) as usize));
+        let (output_grid, halo, bytes) = bordered(&g, pixel);
+        let step = Pool {
+            kind,
+            extent: g.extent,
+            channels: g.channels,
+            input_rows: rows,
+            input_columns: columns,
+            input,
+            input_grid: crate::span::Grid {
+                row: columns * pixel,
+                column: pixel,
+                ..input_grid
+            },
+            kernel: g.kernel,
+            strides: g.strides,
+            dilations: g.dilations,
+            before,
+            after,
+            include_padding,
+            input_affine: Affine { scale: 0.04, zero: 17 },
+            output_affine: Affine { scale: 0.03, zero: 40 },
+            output: case.output(bytes),
+            output_grid,
+            halo,
+        };
+        assert_same(&case.outputs(&step.into()), size == 4);
+    }
+}
