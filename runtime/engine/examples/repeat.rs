@@ -1,13 +1,15 @@
-//! Runs a plan some times and prints its first outputs, for counting instructions.
+//! Runs a plan so many times and then twice as often, for counting instructions, and prints its first outputs.
 //!
-//! `repeat PLAN RUNS [--tier NAME] [--step N] PACK...`
+//! `repeat PLAN RUNS [--tier NAME] [--step N] [--list] PACK...`
 //!
 //! Inputs are made-up: reals from -1 to 1, integers 0 and 1. `--tier` uses no instructions above a tier; with `--step`
-//! only that step is repeated, behind one run of all; `--list` prints the steps instead.
+//! only that step is repeated, behind one run of all; `--list` prints the steps instead. The time of a run is that of
+//! the second half less the first.
 
 use std::error::Error;
 use std::fs;
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use limbic_engine::plan::{ARENA_ALIGNMENT, Dtype};
 use limbic_engine::{Cpu, Plan, Role, Tier};
@@ -116,19 +118,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arena = Aligned::new(&vec![0; plan.arena_bytes()]);
     plan.reset(arena.get_mut())?;
     fill(&plan, arena.get_mut())?;
-    if step.is_some() {
-        plan.run(arena.get_mut())?;
-    }
-    for _ in 0..runs.parse()? {
-        match step {
-            Some(step) => plan.run_step(step, arena.get_mut())?,
-            None => {
-                // A plan's steps may write over its inputs.
-                fill(&plan, arena.get_mut())?;
-                plan.run(arena.get_mut())?;
+    plan.run(arena.get_mut())?;
+    let runs: u32 = runs.parse()?;
+    let mut repeat = |count: u32| -> Result<Duration, Box<dyn Error>> {
+        let began = Instant::now();
+        for _ in 0..count {
+            match step {
+                Some(step) => plan.run_step(step, arena.get_mut())?,
+                None => {
+                    // A plan's steps may write over its inputs.
+                    fill(&plan, arena.get_mut())?;
+                    plan.run(arena.get_mut())?;
+                }
             }
         }
-    }
+        Ok(began.elapsed())
+    };
+    let once = repeat(runs)?;
+    let twice = repeat(runs * 2)?;
+    let each = twice.saturating_sub(once).as_nanos() / u128::from(runs.max(1));
+    writeln!(out, "{each} ns a run on {}", cpu.tier().name())?;
     for index in 0..plan.ports() {
         let port = plan.port(index)?;
         if port.role() == Role::Output && port.dtype() == Dtype::F32 {

@@ -7,10 +7,10 @@ use super::float::Float;
 use super::i8mm::I8mm;
 use super::lanes::four;
 use super::neon::Neon;
-use super::products::{Products, Start, Sums};
-use super::store::{Channels, store_f32, store_rows, store_scaled, store_u8};
+use super::products::{Products, Runs, Start, Sums};
+use super::store::{Channels, Limits, store_f32, store_rows, store_scaled, store_u8};
 use crate::cpu::Tier;
-use crate::kernels::scalar::Operands;
+use crate::kernels::scalar::{self, Operands};
 use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
 
 /// Most pixels of a tile.
@@ -19,6 +19,9 @@ pub(super) const MAX_PIXELS: usize = 6;
 const MAX_BLOCKS: usize = 16;
 /// Most bytes of the weights of these blocks, if they are more than one: they stay in the first cache.
 const NEAR_BYTES: usize = 16 * 1024;
+
+/// Most runs of taps of a window that there is code for.
+const MAX_RUNS: usize = 64;
 
 /// Where the pixels of a tile lie, in bytes.
 #[derive(Clone, Copy, Default)]
@@ -75,18 +78,30 @@ impl<'a> Cursor<'a> {
             ..Places::default()
         };
         self.number += count;
-        let places = found
-            .input
-            .iter_mut()
-            .zip(&mut found.output)
-            .zip(&mut found.other);
-        for ((input, output), other) in places.take(count) {
-            (*input, *output, *other) = (self.input, self.output, self.other);
+        let [input, output, other] =
+            [&step.input_grid, &step.output_grid, &step.residual.grid].map(|grid| grid.column as usize);
+        if self.column as usize + count < step.extent.columns as usize {
+            // All in one row: those behind the count are not used.
+            for n in 0..MAX_PIXELS {
+                found.input[n] = self.input + n * input;
+                found.output[n] = self.output + n * output;
+                found.other[n] = self.other + n * other;
+            }
+            self.column += count as u32;
+            self.input += count * input;
+            self.output += count * output;
+            self.other += count * other;
+            return found;
+        }
+        for n in 0..count.min(MAX_PIXELS) {
+            found.input[n] = self.input;
+            found.output[n] = self.output;
+            found.other[n] = self.other;
             self.column += 1;
             if self.column < step.extent.columns {
-                self.input += step.input_grid.column as usize;
-                self.output += step.output_grid.column as usize;
-                self.other += step.residual.grid.column as usize;
+                self.input += input;
+                self.output += output;
+                self.other += other;
                 continue;
             }
             self.column = 0;
@@ -106,6 +121,9 @@ pub(super) struct Job<'a> {
     pub step: &'a Conv,
     pub operands: &'a Operands<'a>,
     pub output: *mut u8,
+    /// Of an integer output.
+    pub limits: Limits,
+    runs: Runs<'a>,
     /// Weights of the images at hand.
     weights: *const u8,
     block_bytes: usize,
@@ -113,11 +131,34 @@ pub(super) struct Job<'a> {
 
 /// Runs a convolution that was checked, on a processor with the instructions of the tier.
 pub(super) fn run(tier: Tier, step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
+    let taps = &step.taps;
+    let count = u64::from(taps.rows) * u64::from(taps.columns);
+    if count > MAX_RUNS as u64 {
+        scalar::conv(step, operands, output);
+        return;
+    }
     step.halo.fill(output);
+    let mut offsets = [0; MAX_RUNS];
+    let rows = (0..taps.rows).map(|row| row as usize * taps.row_step as usize);
+    let runs = rows.flat_map(|row| {
+        (0..taps.columns).map(move |column| row + column as usize * taps.column_step as usize)
+    });
+    for (offset, run) in offsets.iter_mut().zip(runs) {
+        *offset = run;
+    }
     let mut job = Job {
         step,
         operands,
         output: output.as_mut_ptr(),
+        limits: Limits::new(if operands.other.is_empty() {
+            &step.epilogue
+        } else {
+            &step.residual.epilogue
+        }),
+        runs: Runs {
+            offsets: &offsets[..count as usize],
+            groups: taps.groups as usize,
+        },
         weights: operands.weights.as_ptr(),
         block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
     };
@@ -152,7 +193,7 @@ impl Job<'_> {
             for (n, start) in starts.iter_mut().enumerate() {
                 // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
                 // the weights of its blocks lie in their slice.
-                *start = unsafe { T::start(&self.step.taps, self.weights(first + n), self.bias(first + n)) };
+                *start = unsafe { T::start(self.runs, self.weights(first + n), self.bias(first + n)) };
             }
             let mut cursor = Cursor::new(self.step, image);
             let mut rest = pixels;
@@ -199,7 +240,7 @@ impl Job<'_> {
     /// the operands.
     #[inline(never)]
     unsafe fn tile<T: Products, const P: usize>(&self, places: &Places, first: usize, starts: &[Start]) {
-        let step = self.step;
+        let all = self.step.channels as usize;
         let mut windows = [self.operands.input.as_ptr(); P];
         for (window, at) in windows.iter_mut().zip(places.input) {
             *window = window.wrapping_add(at);
@@ -208,18 +249,42 @@ impl Job<'_> {
             let block = first + n;
             let channels = Channels {
                 table: block * GROUP_BYTES,
-                first: first_channel(block, step.channels as usize),
-                count: (step.channels as usize).min(BLOCK),
+                first: first_channel(block, all),
+                count: all.min(BLOCK),
             };
-            // SAFETY: as for this function; channels that are not there are left out.
+            // SAFETY: as for this function.
             unsafe {
-                let sums = T::sums::<P>(&step.taps, windows, self.weights(block), start);
-                match step.arithmetic {
-                    Arithmetic::F32 => store_f32(self, places, &channels, sums),
-                    Arithmetic::U8ToF32 => store_scaled(self, places, &channels, sums),
-                    Arithmetic::U8ToU8 => store_u8(self, places, &channels, sums),
-                    Arithmetic::RowsToF32 => store_rows(self, places, &channels, sums),
+                // The last block may repeat channels of the one before; whole tiles leave half of them out.
+                if P == T::PIXELS && block * BLOCK >= channels.first + BLOCK / 2 {
+                    self.block::<T, P, 2>(places, windows, &channels, start);
+                } else {
+                    self.block::<T, P, 0>(places, windows, &channels, start);
                 }
+            }
+        }
+    }
+
+    /// As [`Job::tile`] for one block, the first `FROM` times four channels left out.
+    ///
+    /// # Safety
+    /// As [`Job::tile`].
+    #[inline(always)]
+    unsafe fn block<T: Products, const P: usize, const FROM: usize>(
+        &self,
+        places: &Places,
+        windows: [*const u8; P],
+        channels: &Channels,
+        start: &Start,
+    ) {
+        let weights = self.weights(channels.table / GROUP_BYTES);
+        // SAFETY: as for this function; channels that are not there are left out.
+        unsafe {
+            let sums = T::sums::<P, FROM>(self.runs, windows, weights, start);
+            match self.step.arithmetic {
+                Arithmetic::F32 => store_f32::<P, FROM>(self, places, channels, sums),
+                Arithmetic::U8ToF32 => store_scaled::<P, FROM>(self, places, channels, sums),
+                Arithmetic::U8ToU8 => store_u8::<P, FROM>(self, places, channels, sums),
+                Arithmetic::RowsToF32 => store_rows::<P, FROM>(self, places, channels, sums),
             }
         }
     }

@@ -3,8 +3,8 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::products::{Dot, Products, Start, Sums, dot_sums, for_each_run, group};
-use crate::step::{GROUP_BYTES, Taps};
+use super::products::{Dot, Products, Runs, Start, Sums, dot_sums, group};
+use crate::step::GROUP_BYTES;
 
 /// What bytes of a window are more than the signed ones that are multiplied.
 const SHIFT: i32 = 128;
@@ -52,19 +52,19 @@ impl Products for Dotprod {
     const PIXELS: usize = 5;
 
     #[inline(always)]
-    unsafe fn start(taps: &Taps, mut weights: *const u8, bias: Sums) -> Start {
+    unsafe fn start(runs: Runs<'_>, mut weights: *const u8, bias: Sums) -> Start {
         // SAFETY: as for this function.
         unsafe {
             let ones = vdupq_n_u8(1);
             let mut sums = [vdupq_n_s32(0); 4];
-            for_each_run(taps, |_| {
-                for _ in 0..taps.groups {
+            for _ in runs.offsets {
+                for _ in 0..runs.groups {
                     for (sum, w) in sums.iter_mut().zip(group(weights)) {
                         *sum = Sdot::add::<0>(*sum, w, ones);
                     }
                     weights = weights.add(GROUP_BYTES);
                 }
-            });
+            }
             let mut start = bias;
             for (start, sum) in start.iter_mut().zip(sums) {
                 *start = vaddq_s32(*start, vmulq_n_s32(sum, SHIFT));
@@ -77,13 +77,13 @@ impl Products for Dotprod {
     }
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(
-        taps: &Taps,
+    unsafe fn sums<const P: usize, const FROM: usize>(
+        runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
         start: &Start,
     ) -> [Sums; P] {
         // SAFETY: as for this function.
-        unsafe { dot_sums::<Sdot, P>(taps, windows, weights, start.sums) }
+        unsafe { dot_sums::<Sdot, P, FROM>(runs, windows, weights, start.sums) }
     }
 }

@@ -2,8 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::products::{Dot, Products, Start, Sums, dot_sums};
-use crate::step::Taps;
+use super::products::{Dot, Products, Runs, Start, Sums, dot_sums};
 
 /// Four channels times one element.
 struct Fmla;
@@ -34,7 +33,7 @@ impl Products for Float {
     const PIXELS: usize = 6;
 
     #[inline(always)]
-    unsafe fn start(_: &Taps, _: *const u8, bias: Sums) -> Start {
+    unsafe fn start(_: Runs<'_>, _: *const u8, bias: Sums) -> Start {
         Start {
             sums: bias,
             wide: false,
@@ -42,13 +41,13 @@ impl Products for Float {
     }
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(
-        taps: &Taps,
+    unsafe fn sums<const P: usize, const FROM: usize>(
+        runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
         start: &Start,
     ) -> [Sums; P] {
         // SAFETY: as for this function.
-        unsafe { dot_sums::<Fmla, P>(taps, windows, weights, start.sums) }
+        unsafe { dot_sums::<Fmla, P, FROM>(runs, windows, weights, start.sums) }
     }
 }

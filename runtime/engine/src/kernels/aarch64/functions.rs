@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::lanes::{four, load, load_floats, store_floats};
+use super::lanes::{four, load, load_floats, store, store_floats};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Function, Normalize, Softmax, Unary};
 
@@ -135,7 +135,7 @@ fn erf(x: float32x4_t) -> float32x4_t {
             3.836_891_6e-3,
             0.052_966_967,
             0.191_941_35,
-            1.128_379,
+            core::f32::consts::FRAC_2_SQRT_PI,
         ];
         let under = [
             3.823_076_3e-5,
@@ -179,9 +179,9 @@ pub(super) fn function_run(function: Function, [alpha, beta]: [f32; 2], x: &[f32
         match function {
             Function::Relu => map(x, y, |x| vmaxnmq_f32(x, vdupq_n_f32(0.0))),
             Function::Clip => map(x, y, |x| limited(x, alpha, beta)),
-            Function::Sigmoid => map(x, y, |x| sigmoid(x)),
-            Function::Tanh => map(x, y, |x| tanh(x)),
-            Function::Erf => map(x, y, |x| erf(x)),
+            Function::Sigmoid => map(x, y, sigmoid),
+            Function::Tanh => map(x, y, tanh),
+            Function::Erf => map(x, y, erf),
             Function::Gelu => map(x, y, |x| {
                 let half = vmulq_n_f32(x, 0.5);
                 vfmaq_f32(half, half, erf(vmulq_n_f32(x, core::f32::consts::FRAC_1_SQRT_2)))
@@ -191,7 +191,7 @@ pub(super) fn function_run(function: Function, [alpha, beta]: [f32; 2], x: &[f32
                 let gate = vaddq_f32(vdivq_f32(x, vdupq_n_f32(6.0)), vdupq_n_f32(0.5));
                 vmulq_f32(x, vminq_f32(vmaxq_f32(gate, vdupq_n_f32(0.0)), vdupq_n_f32(1.0)))
             }),
-            Function::Exp => map(x, y, |x| exp(x)),
+            Function::Exp => map(x, y, exp),
             // There is no code for these: nobody comes here with them.
             _ => y.copy_from_slice(x),
         }
@@ -201,11 +201,16 @@ pub(super) fn function_run(function: Function, [alpha, beta]: [f32; 2], x: &[f32
 /// A function of all elements; as many are made as there are.
 #[inline(always)]
 fn map(x: &[f32], y: &mut [f32], function: impl Fn(float32x4_t) -> float32x4_t) {
-    for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
-        // SAFETY: no more elements are read or written than there are.
-        unsafe {
-            let x = load_floats(x.as_ptr(), x.len());
-            store_floats(y.as_mut_ptr(), four(|n| function(x[n])), y.len());
+    let (whole, rest) = x.as_chunks::<LANES>();
+    let (to, to_rest) = y.as_chunks_mut::<LANES>();
+    // SAFETY: no more elements are read or written than there are.
+    unsafe {
+        for (x, y) in whole.iter().zip(to) {
+            let x = load_floats(x.as_ptr(), LANES);
+            store_floats(y.as_mut_ptr(), four(|n| function(x[n])), LANES);
+        }
+        for (x, y) in rest.chunks(WIDTH).zip(to_rest.chunks_mut(WIDTH)) {
+            store(y.as_mut_ptr(), function(load(x.as_ptr(), x.len())), y.len());
         }
     }
 }

@@ -3,8 +3,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::products::{Dot, Products, Start, Sums, dot_sums};
-use crate::step::Taps;
+use super::products::{Dot, Products, Runs, Start, Sums, dot_sums};
 
 /// Four channels times four bytes.
 struct Sudot;
@@ -40,7 +39,7 @@ impl Products for I8mm {
     const PIXELS: usize = 6;
 
     #[inline(always)]
-    unsafe fn start(_: &Taps, _: *const u8, bias: Sums) -> Start {
+    unsafe fn start(_: Runs<'_>, _: *const u8, bias: Sums) -> Start {
         Start {
             sums: bias,
             wide: false,
@@ -48,13 +47,13 @@ impl Products for I8mm {
     }
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(
-        taps: &Taps,
+    unsafe fn sums<const P: usize, const FROM: usize>(
+        runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
         start: &Start,
     ) -> [Sums; P] {
         // SAFETY: as for this function.
-        unsafe { dot_sums::<Sudot, P>(taps, windows, weights, start.sums) }
+        unsafe { dot_sums::<Sudot, P, FROM>(runs, windows, weights, start.sums) }
     }
 }

@@ -64,12 +64,25 @@ unsafe fn store_some_bytes(mut to: *mut u8, bytes: uint8x16_t, count: usize) {
 /// As many bytes may be read.
 #[inline(always)]
 pub(super) unsafe fn load_bytes(from: *const u8, count: usize) -> uint8x16_t {
-    // SAFETY: no more than `count` bytes are read.
+    // SAFETY: as for this function.
     unsafe {
         if count >= 16 {
-            return vld1q_u8(from);
+            vld1q_u8(from)
+        } else {
+            load_some_bytes(from, count)
         }
-        let mut bytes = [0; 16];
+    }
+}
+
+/// As [`load_bytes`], of fewer than 16.
+///
+/// # Safety
+/// As [`load_bytes`].
+#[inline(never)]
+unsafe fn load_some_bytes(from: *const u8, count: usize) -> uint8x16_t {
+    let mut bytes = [0; 16];
+    // SAFETY: no more than `count` bytes are read.
+    unsafe {
         core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count);
         vld1q_u8(bytes.as_ptr())
     }
@@ -135,12 +148,16 @@ pub(super) unsafe fn store(to: *mut f32, x: float32x4_t, count: usize) {
 pub(super) unsafe fn load(from: *const f32, count: usize) -> float32x4_t {
     // SAFETY: no more than `count` elements are read.
     unsafe {
-        if count >= 4 {
-            return vld1q_f32(from);
+        match count {
+            0 => vdupq_n_f32(0.0),
+            1 => vsetq_lane_f32::<0>(from.read_unaligned(), vdupq_n_f32(0.0)),
+            2 => vcombine_f32(vld1_f32(from), vdup_n_f32(0.0)),
+            3 => {
+                let two = vcombine_f32(vld1_f32(from), vdup_n_f32(0.0));
+                vsetq_lane_f32::<2>(from.add(2).read_unaligned(), two)
+            }
+            _ => vld1q_f32(from),
         }
-        let mut elements = [0.0; 4];
-        core::ptr::copy_nonoverlapping(from, elements.as_mut_ptr(), count);
-        vld1q_f32(elements.as_ptr())
     }
 }
 
@@ -150,6 +167,22 @@ pub(super) unsafe fn load(from: *const f32, count: usize) -> float32x4_t {
 /// As many elements may be read.
 #[inline(always)]
 pub(super) unsafe fn load_floats(from: *const f32, count: usize) -> [float32x4_t; 4] {
+    // SAFETY: as for this function.
+    unsafe {
+        if count >= 16 {
+            four(|n| vld1q_f32(from.add(n * 4)))
+        } else {
+            load_some_floats(from, count)
+        }
+    }
+}
+
+/// As [`load_floats`], of fewer than 16.
+///
+/// # Safety
+/// As [`load_floats`].
+#[inline(never)]
+unsafe fn load_some_floats(from: *const f32, count: usize) -> [float32x4_t; 4] {
     // SAFETY: no more than `count` elements are read.
     four(|n| unsafe { load(from.wrapping_add(n * 4), count.saturating_sub(n * 4)) })
 }

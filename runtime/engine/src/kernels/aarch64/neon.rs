@@ -7,8 +7,8 @@
 
 use core::arch::aarch64::*;
 
-use super::products::{Products, Start, Sums, for_each_run, group};
-use crate::step::{GROUP_BYTES, Taps};
+use super::products::{Products, Runs, Start, Sums, group};
+use crate::step::GROUP_BYTES;
 
 /// What bytes of a window are more than the signed ones that are multiplied.
 const SHIFT: u8 = 128;
@@ -60,8 +60,8 @@ fn add<const WIDE: bool>(
 /// # Safety
 /// As [`Products`].
 #[inline(always)]
-unsafe fn sums<const P: usize, const WIDE: bool>(
-    taps: &Taps,
+unsafe fn sums<const P: usize, const FROM: usize, const WIDE: bool>(
+    runs: Runs<'_>,
     windows: [*const u8; P],
     mut weights: *const u8,
     start: Sums,
@@ -70,12 +70,12 @@ unsafe fn sums<const P: usize, const WIDE: bool>(
     unsafe {
         let none = vdupq_n_s32(0);
         let mut sums: [Halves; P] = [[[none; 2]; 4]; P];
-        let mut run = windows;
-        for_each_run(taps, |first| {
+        for &offset in runs.offsets {
+            let mut run = windows;
             for p in 0..P {
-                run[p] = windows[p].wrapping_add(first);
+                run[p] = run[p].wrapping_add(offset);
             }
-            for _ in 0..taps.groups / 4 {
+            for _ in 0..runs.groups / 4 {
                 let mut x = [vdupq_n_u32(0); P];
                 for p in 0..P {
                     x[p] = vreinterpretq_u32_u8(ready(vld1q_u8(run[p])));
@@ -83,7 +83,7 @@ unsafe fn sums<const P: usize, const WIDE: bool>(
                 }
                 macro_rules! lanes {
                     ($lane:literal $other:literal) => {
-                        for n in 0..4 {
+                        for n in FROM..4 {
                             let w = vld1q_u8(weights.add($lane * GROUP_BYTES + n * 16));
                             let other = vld1q_u8(weights.add($other * GROUP_BYTES + n * 16));
                             for p in 0..P {
@@ -100,23 +100,26 @@ unsafe fn sums<const P: usize, const WIDE: bool>(
                 lanes!(2 3);
                 weights = weights.add(4 * GROUP_BYTES);
             }
-            for _ in 0..taps.groups % 4 {
+            for _ in 0..runs.groups % 4 {
                 for p in 0..P {
                     let four = vdupq_n_u32(run[p].cast::<u32>().read_unaligned());
                     let x = vreinterpretq_s8_u8(ready(vreinterpretq_u8_u32(four)));
                     run[p] = run[p].add(4);
-                    for (sums, w) in sums[p].iter_mut().zip(group(weights)) {
-                        let w = vreinterpretq_s8_u8(w);
-                        sums[0] = vpadalq_s16(sums[0], vmull_s8(vget_low_s8(w), vget_low_s8(x)));
-                        sums[1] = vpadalq_s16(sums[1], vmull_high_s8(w, x));
+                    for n in FROM..4 {
+                        let w = vreinterpretq_s8_u8(vld1q_u8(weights.add(n * 16)));
+                        let [low, high] = sums[p][n];
+                        sums[p][n] = [
+                            vpadalq_s16(low, vmull_s8(vget_low_s8(w), vget_low_s8(x))),
+                            vpadalq_s16(high, vmull_high_s8(w, x)),
+                        ];
                     }
                 }
                 weights = weights.add(GROUP_BYTES);
             }
-        });
+        }
         let mut found = [start; P];
         for p in 0..P {
-            for n in 0..4 {
+            for n in FROM..4 {
                 found[p][n] = vaddq_s32(start[n], vpaddq_s32(sums[p][n][0], sums[p][n][1]));
             }
         }
@@ -128,13 +131,13 @@ impl Products for Neon {
     const PIXELS: usize = 2;
 
     #[inline(always)]
-    unsafe fn start(taps: &Taps, mut weights: *const u8, bias: Sums) -> Start {
+    unsafe fn start(runs: Runs<'_>, mut weights: *const u8, bias: Sums) -> Start {
         // SAFETY: as for this function.
         unsafe {
             let mut sums = [vdupq_n_s32(0); 4];
             let mut least = vdupq_n_s8(0);
-            for_each_run(taps, |_| {
-                for _ in 0..taps.groups {
+            for _ in runs.offsets {
+                for _ in 0..runs.groups {
                     for (sum, w) in sums.iter_mut().zip(group(weights)) {
                         let w = vreinterpretq_s8_u8(w);
                         *sum = vpadalq_s16(*sum, vpaddlq_s8(w));
@@ -142,7 +145,7 @@ impl Products for Neon {
                     }
                     weights = weights.add(GROUP_BYTES);
                 }
-            });
+            }
             let mut start = bias;
             for (start, sum) in start.iter_mut().zip(sums) {
                 *start = vaddq_s32(*start, vmulq_n_s32(sum, SHIFT.into()));
@@ -155,8 +158,8 @@ impl Products for Neon {
     }
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(
-        taps: &Taps,
+    unsafe fn sums<const P: usize, const FROM: usize>(
+        runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
         start: &Start,
@@ -164,9 +167,9 @@ impl Products for Neon {
         // SAFETY: as for this function.
         unsafe {
             if start.wide {
-                sums::<P, true>(taps, windows, weights, start.sums)
+                sums::<P, FROM, true>(runs, windows, weights, start.sums)
             } else {
-                sums::<P, false>(taps, windows, weights, start.sums)
+                sums::<P, FROM, false>(runs, windows, weights, start.sums)
             }
         }
     }

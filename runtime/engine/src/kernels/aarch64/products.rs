@@ -8,10 +8,19 @@
 use core::arch::aarch64::*;
 
 use super::lanes::four;
-use crate::step::{GROUP_BYTES, Taps};
+use crate::step::GROUP_BYTES;
 
 /// The sums of 16 channels: integers, or the bits of `f32`.
 pub(super) type Sums = [int32x4_t; 4];
+
+/// Where the taps of a window lie.
+#[derive(Clone, Copy)]
+pub(super) struct Runs<'a> {
+    /// Bytes from the first of the window to each run of taps.
+    pub offsets: &'a [usize],
+    /// Groups of four bytes of a run.
+    pub groups: usize,
+}
 
 /// What the sums of a block begin with.
 #[derive(Clone, Copy)]
@@ -31,11 +40,11 @@ pub(super) trait Products {
     const PIXELS: usize;
 
     /// What the sums of a block begin with, for an entry of the bias for each channel.
-    unsafe fn start(taps: &Taps, weights: *const u8, bias: Sums) -> Start;
+    unsafe fn start(runs: Runs<'_>, weights: *const u8, bias: Sums) -> Start;
 
-    /// The sums of `P` windows.
-    unsafe fn sums<const P: usize>(
-        taps: &Taps,
+    /// The sums of `P` windows, those of the first `FROM` times four channels left out.
+    unsafe fn sums<const P: usize, const FROM: usize>(
+        runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
         start: &Start,
@@ -64,72 +73,67 @@ pub(super) unsafe fn group(weights: *const u8) -> [uint8x16_t; 4] {
     four(|n| unsafe { vld1q_u8(weights.add(n * 16)) })
 }
 
-/// Calls a function with the first byte of each run of taps, from the first of the window.
-#[inline(always)]
-pub(super) fn for_each_run(taps: &Taps, mut visit: impl FnMut(usize)) {
-    for row in 0..taps.rows as usize {
-        for column in 0..taps.columns as usize {
-            visit(row * taps.row_step as usize + column * taps.column_step as usize);
-        }
-    }
-}
-
-/// The sums of `P` windows: 16 bytes of each at a time.
+/// The sums of `P` windows, those of the first `FROM` times four channels left out: 16 bytes of each window at a time.
 ///
 /// # Safety
 /// As [`Products`].
 #[inline(always)]
-pub(super) unsafe fn dot_sums<D: Dot, const P: usize>(
-    taps: &Taps,
+pub(super) unsafe fn dot_sums<D: Dot, const P: usize, const FROM: usize>(
+    runs: Runs<'_>,
     windows: [*const u8; P],
     mut weights: *const u8,
     start: Sums,
 ) -> [Sums; P] {
     let mut sums = [start; P];
-    let mut run = windows;
-    for_each_run(taps, |first| {
+    for &offset in runs.offsets {
+        let mut run = windows;
         for p in 0..P {
-            run[p] = windows[p].wrapping_add(first);
+            run[p] = run[p].wrapping_add(offset);
         }
         // SAFETY: every run of taps lies in the input, and there is a group of weights for each of its groups.
         unsafe {
-            for _ in 0..taps.groups / 4 {
+            macro_rules! lanes {
+                ($x:ident $($lane:literal)*) => {$(
+                    for n in FROM..4 {
+                        let w = vld1q_u8(weights.add($lane * GROUP_BYTES + n * 16));
+                        for p in 0..P {
+                            sums[p][n] = D::add::<$lane>(sums[p][n], w, $x[p]);
+                        }
+                    }
+                )*};
+            }
+            for _ in 0..runs.groups / 4 {
                 let mut x = [vdupq_n_u8(0); P];
                 for p in 0..P {
                     x[p] = vld1q_u8(run[p]);
                     run[p] = run[p].add(16);
                 }
                 let x = D::ready(x);
-                macro_rules! lanes {
-                    ($($lane:literal)*) => {$(
-                        for n in 0..4 {
-                            let w = vld1q_u8(weights.add($lane * GROUP_BYTES + n * 16));
-                            for p in 0..P {
-                                sums[p][n] = D::add::<$lane>(sums[p][n], w, x[p]);
-                            }
-                        }
-                    )*};
-                }
-                lanes!(0 1 2 3);
+                lanes!(x 0 1 2 3);
                 weights = weights.add(4 * GROUP_BYTES);
             }
-            for _ in 0..taps.groups % 4 {
+            if runs.groups & 2 != 0 {
+                let mut x = [vdupq_n_u8(0); P];
+                for p in 0..P {
+                    let eight = vdupq_n_u64(run[p].cast::<u64>().read_unaligned());
+                    x[p] = vreinterpretq_u8_u64(eight);
+                    run[p] = run[p].add(8);
+                }
+                let x = D::ready(x);
+                lanes!(x 0 1);
+                weights = weights.add(2 * GROUP_BYTES);
+            }
+            if runs.groups & 1 != 0 {
                 let mut x = [vdupq_n_u8(0); P];
                 for p in 0..P {
                     let four = vdupq_n_u32(run[p].cast::<u32>().read_unaligned());
                     x[p] = vreinterpretq_u8_u32(four);
-                    run[p] = run[p].add(4);
                 }
                 let x = D::ready(x);
-                for n in 0..4 {
-                    let w = vld1q_u8(weights.add(n * 16));
-                    for p in 0..P {
-                        sums[p][n] = D::add::<0>(sums[p][n], w, x[p]);
-                    }
-                }
+                lanes!(x 0);
                 weights = weights.add(GROUP_BYTES);
             }
         }
-    });
+    }
     sums
 }

@@ -5,7 +5,7 @@ use core::arch::aarch64::*;
 use super::conv::{Job, Places};
 use super::lanes::{four, load_bytes, load_floats, store_bytes, store_floats};
 use super::products::Sums;
-use crate::step::{Epilogue, Residual};
+use crate::step::{Conv, Epilogue};
 
 /// The channels of a block.
 pub(super) struct Channels {
@@ -26,6 +26,7 @@ pub(super) unsafe fn table(bytes: &[u8], at: usize) -> [float32x4_t; 4] {
 }
 
 /// Limits and zero point of integer outputs.
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     zero: int16x8_t,
     low: uint8x16_t,
@@ -81,18 +82,17 @@ macro_rules! for_each_pixel {
 /// # Safety
 /// As `Job::tile`.
 #[inline(always)]
-pub(super) unsafe fn store_u8<const P: usize>(
+pub(super) unsafe fn store_u8<const P: usize, const FROM: usize>(
     job: &Job<'_>,
     places: &Places,
     channels: &Channels,
     sums: [Sums; P],
 ) {
-    let (step, operands) = (job.step, job.operands);
+    let (operands, limits) = (job.operands, job.limits);
     // SAFETY: as for this function.
     unsafe {
         let scale = table(operands.scale, channels.table);
-        if step.residual.other.is_empty() {
-            let limits = Limits::new(&step.epilogue);
+        if operands.other.is_empty() {
             for_each_pixel!(p < P, {
                 let bytes = limits.bytes(scaled(sums[p], scale));
                 store_bytes(
@@ -103,19 +103,16 @@ pub(super) unsafe fn store_u8<const P: usize>(
             });
             return;
         }
-        let limits = Limits::new(&step.residual.epilogue);
-        // A copy, so that only this one has an address.
-        let sums = sums;
-        for (p, sums) in sums.iter().enumerate() {
+        let add = Addition::new(job.step);
+        for_each_pixel!(p < P, {
             let other = operands.other.as_ptr().add(places.other[p] + channels.first);
-            let other = load_bytes(other, channels.count);
-            let bytes = limits.bytes(add(&step.epilogue, &step.residual, scaled(*sums, scale), other));
-            store_bytes(
+            let sum = add.sum(scaled(sums[p], scale), load_bytes(other, channels.count));
+            store_from::<FROM>(
                 job.output.add(places.output[p] + channels.first),
-                bytes,
+                limits.bytes(sum),
                 channels.count,
             );
-        }
+        });
     }
 }
 
@@ -126,24 +123,60 @@ pub(super) fn scaled(sums: Sums, scale: [float32x4_t; 4]) -> [float32x4_t; 4] {
     four(|n| unsafe { vmulq_f32(vcvtq_f32_s32(sums[n]), scale[n]) })
 }
 
-/// The sum with a second tensor over the scale of the output.
-#[inline(always)]
-fn add(own: &Epilogue, step: &Residual, x: [float32x4_t; 4], other: uint8x16_t) -> [float32x4_t; 4] {
-    // SAFETY: every 64-bit Arm processor has the instructions.
-    unsafe {
-        let (low, high) = (vdupq_n_f32(own.low), vdupq_n_f32(own.high));
-        let zero = vdupq_n_s32(step.other_zero);
-        let other = integers(other);
-        four(|n| {
-            let own = vrndnq_f32(vminnmq_f32(vmaxnmq_f32(x[n], low), high));
-            let other = vmulq_n_f32(vcvtq_f32_s32(vsubq_s32(other[n], zero)), step.other_scale);
-            let sum = vaddq_f32(vmulq_n_f32(own, step.scale), other);
-            if step.divide == 0 {
-                vmulq_n_f32(sum, step.factor)
-            } else {
-                vdivq_f32(sum, vdupq_n_f32(step.factor))
+/// How a second tensor is added, as a step says.
+struct Addition {
+    low: float32x4_t,
+    high: float32x4_t,
+    scale: f32,
+    other_zero: uint8x8_t,
+    other_scale: f32,
+    factor: f32,
+    divide: bool,
+}
+
+impl Addition {
+    #[inline(always)]
+    fn new(step: &Conv) -> Self {
+        let residual = &step.residual;
+        // SAFETY: every 64-bit Arm processor has the instructions.
+        unsafe {
+            Self {
+                low: vdupq_n_f32(step.epilogue.low),
+                high: vdupq_n_f32(step.epilogue.high),
+                scale: residual.scale,
+                other_zero: vdup_n_u8(residual.other_zero as u8),
+                other_scale: residual.other_scale,
+                factor: residual.factor,
+                divide: residual.divide != 0,
             }
-        })
+        }
+    }
+
+    /// The sum over the scale of the output.
+    #[inline(always)]
+    fn sum(&self, own: [float32x4_t; 4], other: uint8x16_t) -> [float32x4_t; 4] {
+        // SAFETY: every 64-bit Arm processor has the instructions.
+        unsafe {
+            let zero = vcombine_u8(self.other_zero, self.other_zero);
+            let low = vreinterpretq_s16_u16(vsubl_u8(vget_low_u8(other), self.other_zero));
+            let high = vreinterpretq_s16_u16(vsubl_high_u8(other, zero));
+            let other = [
+                vmovl_s16(vget_low_s16(low)),
+                vmovl_high_s16(low),
+                vmovl_s16(vget_low_s16(high)),
+                vmovl_high_s16(high),
+            ];
+            let sum = four(|n| {
+                let own = vrndnq_f32(vminnmq_f32(vmaxnmq_f32(own[n], self.low), self.high));
+                let other = vmulq_n_f32(vcvtq_f32_s32(other[n]), self.other_scale);
+                vaddq_f32(vmulq_n_f32(own, self.scale), other)
+            });
+            if self.divide {
+                four(|n| vdivq_f32(sum[n], vdupq_n_f32(self.factor)))
+            } else {
+                four(|n| vmulq_n_f32(sum[n], self.factor))
+            }
+        }
     }
 }
 
@@ -167,7 +200,7 @@ pub(super) fn integers(bytes: uint8x16_t) -> [int32x4_t; 4] {
 /// # Safety
 /// As `Job::tile`.
 #[inline(always)]
-pub(super) unsafe fn store_scaled<const P: usize>(
+pub(super) unsafe fn store_scaled<const P: usize, const FROM: usize>(
     job: &Job<'_>,
     places: &Places,
     channels: &Channels,
@@ -177,7 +210,7 @@ pub(super) unsafe fn store_scaled<const P: usize>(
     unsafe {
         let scale = table(job.operands.scale, channels.table);
         for_each_pixel!(p < P, {
-            store_limited(job, places, channels, p, scaled(sums[p], scale));
+            store_limited::<FROM>(job, places, channels, p, scaled(sums[p], scale));
         });
     }
 }
@@ -187,7 +220,7 @@ pub(super) unsafe fn store_scaled<const P: usize>(
 /// # Safety
 /// As `Job::tile`.
 #[inline(always)]
-pub(super) unsafe fn store_f32<const P: usize>(
+pub(super) unsafe fn store_f32<const P: usize, const FROM: usize>(
     job: &Job<'_>,
     places: &Places,
     channels: &Channels,
@@ -197,7 +230,7 @@ pub(super) unsafe fn store_f32<const P: usize>(
     unsafe {
         for_each_pixel!(p < P, {
             let y = four(|n| vreinterpretq_f32_s32(sums[p][n]));
-            store_sum(job, places, channels, p, y);
+            store_sum::<FROM>(job, places, channels, p, y);
         });
     }
 }
@@ -207,7 +240,7 @@ pub(super) unsafe fn store_f32<const P: usize>(
 /// # Safety
 /// As `Job::tile`.
 #[inline(always)]
-pub(super) unsafe fn store_rows<const P: usize>(
+pub(super) unsafe fn store_rows<const P: usize, const FROM: usize>(
     job: &Job<'_>,
     places: &Places,
     channels: &Channels,
@@ -226,7 +259,7 @@ pub(super) unsafe fn store_rows<const P: usize>(
             let row = operands.input.as_ptr().add(places.scales + p * 4);
             let row = row.cast::<f32>().read_unaligned();
             let y = scaled(sums[p], four(|n| vmulq_n_f32(scale[n], row)));
-            store_sum(job, places, channels, p, four(|n| vaddq_f32(y[n], offset[n])));
+            store_sum::<FROM>(job, places, channels, p, four(|n| vaddq_f32(y[n], offset[n])));
         });
     }
 }
@@ -236,10 +269,16 @@ pub(super) unsafe fn store_rows<const P: usize>(
 /// # Safety
 /// As `Job::tile`.
 #[inline(always)]
-unsafe fn store_sum(job: &Job<'_>, places: &Places, channels: &Channels, p: usize, mut y: [float32x4_t; 4]) {
+unsafe fn store_sum<const FROM: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    channels: &Channels,
+    p: usize,
+    mut y: [float32x4_t; 4],
+) {
     // SAFETY: as for this function; no more channels are read than there are.
     unsafe {
-        if !job.step.residual.other.is_empty() {
+        if !job.operands.other.is_empty() {
             let other = job
                 .operands
                 .other
@@ -248,7 +287,7 @@ unsafe fn store_sum(job: &Job<'_>, places: &Places, channels: &Channels, p: usiz
             let other = load_floats(other.cast(), channels.count);
             y = four(|n| vaddq_f32(y[n], other[n]));
         }
-        store_limited(job, places, channels, p, y);
+        store_limited::<FROM>(job, places, channels, p, y);
     }
 }
 
@@ -257,7 +296,7 @@ unsafe fn store_sum(job: &Job<'_>, places: &Places, channels: &Channels, p: usiz
 /// # Safety
 /// As `Job::tile`.
 #[inline(always)]
-unsafe fn store_limited(
+unsafe fn store_limited<const FROM: usize>(
     job: &Job<'_>,
     places: &Places,
     channels: &Channels,
@@ -272,6 +311,28 @@ unsafe fn store_limited(
             y = four(|n| vminnmq_f32(vmaxnmq_f32(y[n], low), high));
         }
         let to = job.output.add(places.output[p] + channels.first * 4);
-        store_floats(to.cast(), y, channels.count);
+        if FROM == 2 {
+            let to = to.add(32).cast();
+            vst1q_f32(to, y[2]);
+            vst1q_f32(to.add(4), y[3]);
+        } else {
+            store_floats(to.cast(), y, channels.count);
+        }
+    }
+}
+
+/// Stores the first `count` of 16 bytes, or all of them without the first half.
+///
+/// # Safety
+/// As many bytes may be written.
+#[inline(always)]
+unsafe fn store_from<const FROM: usize>(to: *mut u8, bytes: uint8x16_t, count: usize) {
+    // SAFETY: as for this function.
+    unsafe {
+        if FROM == 2 {
+            vst1_u8(to.add(8), vget_high_u8(bytes));
+        } else {
+            store_bytes(to, bytes, count);
+        }
     }
 }

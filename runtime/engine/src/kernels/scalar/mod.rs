@@ -12,6 +12,8 @@ mod rows;
 mod typed;
 
 pub(crate) use conv::Operands;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use conv::run as conv;
 pub(crate) use depthwise::run as depthwise;
 pub(crate) use pool::{pixel as pool_pixel, window};
 

@@ -23,8 +23,8 @@ fn copy_sized<const SIZE: usize>(step: &Copy, input: &[u8], output: &mut [u8]) {
 }
 
 /// Copies with some axes of the input walked from their end.
-fn copy_reversed(step: &Copy, input: &[u8], output: &mut [u8]) {
-    let size = step.size as usize;
+fn copy_reversed<const SIZE: usize>(step: &Copy, input: &[u8], output: &mut [u8]) {
+    let flip = step.flip as u8;
     let is_reversed = |axis: usize| step.reversed >> axis & 1 != 0;
     // Each place of the output is also one of the input, walked forwards.
     let turned = |mut from: usize, outer: &[u32; AXES]| {
@@ -47,10 +47,10 @@ fn copy_reversed(step: &Copy, input: &[u8], output: &mut [u8]) {
             } else {
                 first + n * from_step
             };
-            let (from, to) = (from * size, (to + n * to_step) * size);
-            let bytes = input[from..from + size].iter();
-            for (to, from) in output[to..to + size].iter_mut().zip(bytes) {
-                *to = from ^ step.flip as u8;
+            let (from, to) = (from * SIZE, (to + n * to_step) * SIZE);
+            let (from, to) = (&input[from..from + SIZE], &mut output[to..to + SIZE]);
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = from ^ flip;
             }
         }
         // The next place of the outer axes, in the order in which they are visited.
@@ -65,15 +65,15 @@ fn copy_reversed(step: &Copy, input: &[u8], output: &mut [u8]) {
 }
 
 pub(crate) fn copy(step: &Copy, input: &[u8], output: &mut [u8]) {
-    if step.reversed != 0 {
-        copy_reversed(step, input, output);
-        return;
-    }
-    match step.size {
-        1 => copy_sized::<1>(step, input, output),
-        2 => copy_sized::<2>(step, input, output),
-        4 => copy_sized::<4>(step, input, output),
-        _ => copy_sized::<8>(step, input, output),
+    match (step.reversed != 0, step.size) {
+        (false, 1) => copy_sized::<1>(step, input, output),
+        (false, 2) => copy_sized::<2>(step, input, output),
+        (false, 4) => copy_sized::<4>(step, input, output),
+        (false, _) => copy_sized::<8>(step, input, output),
+        (true, 1) => copy_reversed::<1>(step, input, output),
+        (true, 2) => copy_reversed::<2>(step, input, output),
+        (true, 4) => copy_reversed::<4>(step, input, output),
+        (true, _) => copy_reversed::<8>(step, input, output),
     }
 }
 
