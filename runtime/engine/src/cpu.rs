@@ -145,6 +145,12 @@ impl Cpu {
                 let rounds = at_least.div_ceil(peak::ROUND);
                 Some((rounds.saturating_mul(peak::ROUND), peak::products(rounds)))
             }
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            tier @ (Tier::Neon | Tier::Dotprod | Tier::I8mm) => {
+                use crate::kernels::aarch64::peak;
+                let rounds = at_least.div_ceil(peak::ROUND);
+                Some((rounds.saturating_mul(peak::ROUND), peak::products(tier, rounds)))
+            }
             _ => {
                 let _ = at_least;
                 None

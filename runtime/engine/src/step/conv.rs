@@ -117,7 +117,8 @@ record! {
     /// layer, matrix product.
     ///
     /// Weights are packed `[blocks][taps.depth()][16 outputs][4 bytes]`, four bytes being four `i8` or one `f32`; bias
-    /// and scale as `[blocks][16]`. [`first_channel`] says which outputs are in a block.
+    /// and scale as `[blocks][16]`. [`first_channel`] says which outputs are in a block; one that two blocks have is the
+    /// same in both.
     pub struct Conv {
         /// Types.
         pub arithmetic: Arithmetic,

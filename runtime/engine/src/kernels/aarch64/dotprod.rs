@@ -10,7 +10,7 @@ use crate::step::GROUP_BYTES;
 const SHIFT: i32 = 128;
 
 /// Four channels times four bytes, less [`SHIFT`].
-struct Sdot;
+pub(super) struct Sdot;
 
 impl Dot for Sdot {
     #[inline(always)]

@@ -6,7 +6,7 @@ use core::arch::asm;
 use super::products::{Dot, Products, Runs, Start, Sums, dot_sums};
 
 /// Four channels times four bytes.
-struct Sudot;
+pub(super) struct Sudot;
 
 impl Dot for Sudot {
     #[inline(always)]

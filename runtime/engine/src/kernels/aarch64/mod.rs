@@ -9,6 +9,7 @@ mod functions;
 mod i8mm;
 mod lanes;
 mod neon;
+pub(crate) mod peak;
 mod pool;
 mod products;
 mod rows;

@@ -95,7 +95,7 @@ pub(super) unsafe fn store_u8<const P: usize, const FROM: usize>(
         if operands.other.is_empty() {
             for_each_pixel!(p < P, {
                 let bytes = limits.bytes(scaled(sums[p], scale));
-                store_bytes(
+                store_from::<FROM>(
                     job.output.add(places.output[p] + channels.first),
                     bytes,
                     channels.count,

@@ -146,6 +146,23 @@ fn random_integers(seed: u64, count: usize) -> Vec<u8> {
     bytes
 }
 
+/// Packed numbers of four bytes, `[blocks][depth][16]`: channels that the last block repeats are made equal.
+fn repeated(mut packed: Vec<u8>, channels: u32, depth: u32) -> Vec<u8> {
+    let (channels, depth) = (channels as usize, depth as usize);
+    let last = channels.div_ceil(BLOCK) - 1;
+    let first = first_channel(last, channels);
+    for row in 0..depth {
+        for channel in first..last * BLOCK {
+            let place = |block: usize| {
+                let lane = channel - first_channel(block, channels);
+                ((block * depth + row) * BLOCK + lane) * 4
+            };
+            packed.copy_within(place(last - 1)..place(last - 1) + 4, place(last));
+        }
+    }
+    packed
+}
+
 pub(super) fn conv(g: &Geometry) -> (Case, Conv) {
     let mut case = Case::default();
     let float = g.arithmetic == Arithmetic::F32;
@@ -185,21 +202,27 @@ pub(super) fn conv(g: &Geometry) -> (Case, Conv) {
     };
     let blocks = g.channels.div_ceil(16);
     let depth = taps.depth().unwrap();
-    let weights = case.blob(&random(g.seed ^ 5, (blocks * depth * 64 / size) as usize));
-    let bias = case.blob(&if float {
+    let weights = random(g.seed ^ 5, (blocks * depth * 64 / size) as usize);
+    let weights = case.blob(&repeated(weights, g.channels, depth));
+    let bias = if float {
         random_floats(g.seed ^ 6, blocks as usize * 16)
     } else {
         random_bytes(g.seed ^ 6, blocks as usize * 16)
             .iter()
             .flat_map(|&b| (i32::from(b) * 99 - 5000).to_le_bytes())
             .collect()
-    });
+    };
+    let bias = case.blob(&repeated(bias, g.channels, 1));
     let scale: Vec<u8> = random_bytes(g.seed ^ 7, blocks as usize * 16)
         .iter()
         .flat_map(|&b| (f32::from(b) * 2e-5).to_le_bytes())
         .collect();
-    let scale = if float { Blob::default() } else { case.blob(&scale) };
-    let offset = random_floats(g.seed ^ 10, blocks as usize * 16);
+    let scale = if float {
+        Blob::default()
+    } else {
+        case.blob(&repeated(scale, g.channels, 1))
+    };
+    let offset = repeated(random_floats(g.seed ^ 10, blocks as usize * 16), g.channels, 1);
     let mut step = Conv {
         arithmetic: g.arithmetic,
         offset: if rows && g.seed.is_multiple_of(3) {
