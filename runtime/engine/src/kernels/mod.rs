@@ -5,7 +5,8 @@ pub(crate) mod aarch64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512vnni;
 pub(crate) mod scalar;
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;
 
 use crate::cpu::{Cpu, Tier};
