@@ -11,7 +11,7 @@ use crate::rounding;
 use crate::scheme::{self, Choice, Quantized};
 use crate::search::{NAME as SEARCH, search};
 use crate::sensitivity;
-use crate::verdict::{Agreement, Verdict, agreements};
+use crate::verdict::{Agreement, SPARED, SPARED_IN_CHOICE, Verdict, agreements};
 
 /// Which data is judged on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +217,7 @@ pub fn quantize(
     judge.refit(&float, &best.quantized.graph)?;
     judge.progress("judge quantized on eval", 0, 1);
     let found = judge.judge(&best.quantized.graph, Set::Eval)?;
-    let eval = agreements(&expected, &found, &recipe.limits)?;
+    let eval = agreements(&expected, &found, &recipe.limits, SPARED)?;
     let mut report = Report::new(
         recipe,
         &best.choice,
@@ -308,7 +308,7 @@ fn judged(
         table,
         choice: choice.clone(),
         quantized,
-        agreements: agreements(expected, &found, &recipe.limits)?,
+        agreements: agreements(expected, &found, &recipe.limits, SPARED_IN_CHOICE)?,
     })
 }
 

@@ -78,7 +78,7 @@ pub enum Rounding {
 pub struct Limits {
     /// Points of the metric, of a hundred, that may be lost.
     pub max_drop: f64,
-    /// Share of answers that must stay equal, in `0..=1`.
+    /// Share of answers that must stay equal, in `0..=1`; a change of one item is never refused.
     pub min_equal: f64,
     /// Points of a class's recall that may be lost; a loss of one item is never refused.
     pub max_recall_drop: f64,

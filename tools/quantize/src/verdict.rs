@@ -112,12 +112,17 @@ pub struct ClassAgreement {
     pub answers: usize,
 }
 
-/// Items of a class that may change whatever the limits: a class of few items has no smaller share than one of them.
-const SPARED: usize = 1;
+/// Items that may change whatever the limits where choices are made: there a share of a handful says little, and nearly
+/// equal ways would be told apart by chance.
+pub const SPARED_IN_CHOICE: usize = 2;
+
+/// Items that may change whatever the limits where the last word is said: less than a hundred have no smaller share than
+/// one of them.
+pub const SPARED: usize = 1;
 
 impl Agreement {
-    /// Compares two verdicts of one head on the same items.
-    pub fn new(float: &Verdict, quantized: &Verdict, limits: &Limits) -> Self {
+    /// Compares two verdicts of one head on the same items, of which `spared` may change whatever the limits.
+    pub fn new(float: &Verdict, quantized: &Verdict, limits: &Limits, spared: usize) -> Self {
         let items = float.answers.len();
         let same = float
             .answers
@@ -154,7 +159,7 @@ impl Agreement {
                 limits.max_drop
             ));
         }
-        if equal < limits.min_equal - SLACK {
+        if items - same > spared && equal < limits.min_equal - SLACK {
             let (found, wanted) = (100.0 * equal, 100.0 * limits.min_equal);
             refused.push(format!(
                 "{found:.2} % of the answers are equal, {wanted} % are wanted"
@@ -172,7 +177,7 @@ impl Agreement {
             };
             let lost = before.right.saturating_sub(after.right);
             let points = 100.0 * lost as f64 / before.support.max(1) as f64;
-            if lost > SPARED && points > limits.max_recall_drop + SLACK {
+            if lost > spared && points > limits.max_recall_drop + SLACK {
                 refused.push(format!(
                     "the recall of {} drops by {points:.1} points, allowed are {}",
                     class.label, limits.max_recall_drop
@@ -180,7 +185,7 @@ impl Agreement {
             }
             let moved = class.float_answers.abs_diff(class.answers);
             let points = 100.0 * moved as f64 / items.max(1) as f64;
-            if moved > SPARED && points > limits.max_drift + SLACK {
+            if moved > spared && points > limits.max_drift + SLACK {
                 refused.push(format!(
                     "the share of {} among the answers moves by {points:.1} points, allowed are {}",
                     class.label, limits.max_drift
@@ -213,7 +218,12 @@ impl Agreement {
 ///
 /// # Errors
 /// [`ErrorKind::Data`] where they are not of the same heads and sets.
-pub fn agreements(float: &[Verdict], quantized: &[Verdict], limits: &Limits) -> Result<Vec<Agreement>> {
+pub fn agreements(
+    float: &[Verdict],
+    quantized: &[Verdict],
+    limits: &Limits,
+    spared: usize,
+) -> Result<Vec<Agreement>> {
     let judged = |verdicts: &[Verdict]| -> Vec<String> {
         verdicts
             .iter()
@@ -231,7 +241,7 @@ pub fn agreements(float: &[Verdict], quantized: &[Verdict], limits: &Limits) -> 
     }
     let pairs = float.iter().zip(quantized);
     Ok(pairs
-        .map(|(float, quantized)| Agreement::new(float, quantized, limits))
+        .map(|(float, quantized)| Agreement::new(float, quantized, limits, spared))
         .collect())
 }
 
@@ -292,7 +302,7 @@ mod tests {
     fn check(after: Verdict, refused: &[&str]) {
         let answers: Vec<usize> = (0..100).map(|n| n % 2).collect();
         let before = verdict(80.0, &answers, [40, 40]);
-        let agreement = Agreement::new(&before, &after, &Limits::default());
+        let agreement = Agreement::new(&before, &after, &Limits::default(), SPARED);
         assert_eq!(agreement.refused.len(), refused.len(), "{:?}", agreement.refused);
         for (found, wanted) in agreement.refused.iter().zip(refused) {
             assert!(found.contains(wanted), "{found}");
@@ -335,12 +345,22 @@ mod tests {
         };
         let before = embedding(&[[1.0, 0.0], [0.0, 2.0]], &[1, 0]);
         let limits = Limits::default();
-        let same = Agreement::new(&before, &embedding(&[[3.0, 0.0], [0.0, 1.0]], &[1, 0]), &limits);
+        let same = Agreement::new(
+            &before,
+            &embedding(&[[3.0, 0.0], [0.0, 1.0]], &[1, 0]),
+            &limits,
+            SPARED,
+        );
         assert!(same.passed() && same.drop == Some(0.0) && same.distance == 0.0);
-        let turned = Agreement::new(&before, &embedding(&[[1.0, 1.0], [0.0, 1.0]], &[1, 1]), &limits);
+        let turned = Agreement::new(
+            &before,
+            &embedding(&[[1.0, 1.0], [0.0, 1.0]], &[1, 1]),
+            &limits,
+            SPARED,
+        );
         let expected = 50.0 * (1.0 - 0.5f64.sqrt());
         assert!((turned.drop.unwrap() - expected).abs() < 1e-9);
-        assert_eq!((turned.equal, turned.refused.len()), (0.5, 2));
+        assert_eq!((turned.equal, turned.refused.len()), (0.5, 1));
     }
 
     #[test]
@@ -352,11 +372,19 @@ mod tests {
         };
         let limits = Limits::default();
         assert_eq!(
-            agreements(std::slice::from_ref(&a), std::slice::from_ref(&a), &limits)
-                .unwrap()
-                .len(),
+            agreements(
+                std::slice::from_ref(&a),
+                std::slice::from_ref(&a),
+                &limits,
+                SPARED
+            )
+            .unwrap()
+            .len(),
             1
         );
-        assert_eq!(agreements(&[a], &[b], &limits).unwrap_err().place(), "verdicts");
+        assert_eq!(
+            agreements(&[a], &[b], &limits, SPARED).unwrap_err().place(),
+            "verdicts"
+        );
     }
 }
