@@ -302,7 +302,7 @@ mod tests {
                 (true, true, 2),
             ] {
                 let op = Op::Dft { inverse, onesided };
-                check(op, &[2, 7, parts], &[length.clone()]);
+                check(op, &[2, 7, parts], std::slice::from_ref(&length));
             }
         }
     }
