@@ -1,7 +1,8 @@
 //! Changes of a graph that make steps fewer or larger.
 
 use limbic_graph::passes::{
-    expand_attention, expand_transforms, fuse_dynamic_products, fuse_quantized, remove_dead,
+    expand_attention, expand_transforms, fuse_dynamic_products, fuse_group_normalization, fuse_quantized,
+    remove_dead,
 };
 use limbic_graph::{Graph, Result, infer};
 
@@ -13,6 +14,10 @@ pub(crate) fn prepared(graph: &Graph) -> Result<Graph> {
         infer::infer(&mut graph)?;
     }
     if fuse_dynamic_products(&mut graph)? {
+        remove_dead(&mut graph);
+        infer::infer(&mut graph)?;
+    }
+    if fuse_group_normalization(&mut graph)? {
         remove_dead(&mut graph);
         infer::infer(&mut graph)?;
     }

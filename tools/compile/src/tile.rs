@@ -22,7 +22,7 @@ const SIZES: [usize; 8] = [1, 2, 3, 4, 6, 8, 9, 12];
 /// cache, and the least that hides a product's latency.
 fn cycles(pixels: usize, blocks: usize) -> f64 {
     let products = (pixels * blocks) as f64;
-    let loads = (pixels + 2 * blocks) as f64 / 2.0;
+    let loads = (pixels + 2 * blocks) as f64;
     let weights = (blocks * 4) as f64;
     products.max(loads).max(weights).max(4.0)
 }
@@ -35,8 +35,10 @@ pub(crate) fn choose(pixels: usize, blocks: usize, depth: usize) -> (usize, usiz
             let rest = pixels % size;
             let rest = SIZES.into_iter().find(|&s| s >= rest).unwrap_or(size);
             let tile = |size: usize| {
-                // Setting a tile up and storing it costs as much as some groups.
-                cycles(size, blocks) * depth as f64 + 10.0 + 6.0 * (size * blocks) as f64
+                // Setting a tile up and storing it costs as much as some groups; registers are stored in twos and
+                // fours.
+                let each = if blocks.is_multiple_of(2) { 5.0 } else { 8.0 };
+                cycles(size, blocks) * depth as f64 + 30.0 + each * (size * blocks) as f64
             };
             let last = if pixels.is_multiple_of(size) {
                 0.0
@@ -69,6 +71,7 @@ mod tests {
         assert_eq!(choose(576, 2, 36), (12, 2));
         assert_eq!(choose(144, 3, 72), (8, 3));
         assert_eq!(choose(9, 12, 288), (9, 2));
+        assert_eq!(choose(12544, 6, 4), (12, 2));
         assert_eq!(choose(1, 12, 48).0, 1);
     }
 }

@@ -3,6 +3,7 @@
 //! Kernels rely on these checks: [`Step::check`] runs before a plan is accepted, and a plan cannot change afterwards.
 
 use super::check_typed::*;
+use super::groups::check_normalize_groups;
 use super::rows::check_quantize_rows;
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
@@ -100,13 +101,13 @@ impl Limits<'_> {
 }
 
 /// Pixels of `bytes` each, `reach` bytes from their first, inside a span.
-fn grid(place: &'static str, grid: &Grid, extent: &Extent, reach: u64, span: &Span) -> Result<()> {
+pub(super) fn grid(place: &'static str, grid: &Grid, extent: &Extent, reach: u64, span: &Span) -> Result<()> {
     let last = some(place, grid.last(extent))?;
     at_most(place, u64::from(span.bytes), last.saturating_add(reach))
 }
 
 /// Output pixels of `bytes` each: inside the span, one behind the other, their border inside the span.
-fn output_grid(at: &Grid, extent: &Extent, bytes: u64, span: &Span, halo: &Halo) -> Result<()> {
+pub(super) fn output_grid(at: &Grid, extent: &Extent, bytes: u64, span: &Span, halo: &Halo) -> Result<()> {
     grid("output", at, extent, bytes, span)?;
     // Each pixel has a place of its own, so that the time of a run is bounded by the size of the arena.
     let steps = [
@@ -223,6 +224,7 @@ impl Step {
             Self::Normalize(step) => check_normalize(step, limits),
             Self::Gather(step) => check_gather(step, limits),
             Self::Pack(step) => check_pack(step, limits),
+            Self::NormalizeGroups(step) => check_normalize_groups(step, limits),
             Self::QuantizeRows(step) => check_quantize_rows(step, limits),
         }
     }
@@ -291,7 +293,6 @@ fn check_conv(step: &Conv, limits: &Limits<'_>) -> Result<()> {
     }
     check_output_steps(step.output_size(), &step.output_grid)?;
     if !step.residual.other.is_empty() {
-        equal("residual", 0, u64::from(step.arithmetic == Arithmetic::U8ToF32))?;
         let residual = &step.residual;
         grid("residual", &residual.grid, &step.extent, bytes, &residual.other)?;
         check_output_steps(step.output_size(), &residual.grid)?;

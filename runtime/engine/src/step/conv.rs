@@ -58,7 +58,7 @@ record! {
 record! {
     /// A second tensor that is added before the output is stored; left out where its span is.
     ///
-    /// `f32` and rows: `clamp(sum + other)`. `u8`: the first epilogue gives an integer `q` without zero point, and the output
+    /// Stored as `f32`: `clamp(sum + other)`, the sum scaled. `u8`: the first epilogue gives an integer `q` without zero point, and the output
     /// is `clamp(round((q * scale + (other - other_zero) * other_scale) * factor)) + zero_point`, or with a division
     /// by `factor` instead of the product.
     pub struct Residual {

@@ -5,6 +5,7 @@ mod check;
 mod check_typed;
 mod conv;
 mod fixed;
+mod groups;
 mod plain;
 mod pool;
 mod rows;
@@ -17,6 +18,7 @@ pub use conv::{
     Arithmetic, BLOCK, Conv, Depthwise, Epilogue, GROUP_BYTES, MAX_TILE, Residual, Taps, first_channel,
 };
 pub use fixed::{Fixed, FixedPair, MeanFixed, PairFixed, Rescale};
+pub use groups::NormalizeGroups;
 pub use plain::{
     AXES, Affine, Binary, BinaryU8, Cast, Copy, Dequantize, Fill, Function, Gather, Load, Normalize, Pack,
     Pair, Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,
@@ -92,6 +94,7 @@ steps! {
     17 "pack" Pack,
     18 "cast" Cast,
     32 "quantize_rows" QuantizeRows,
+    33 "normalize_groups" NormalizeGroups,
     40 "calculate" Calculate,
     41 "compare" Compare,
     42 "select" Select,

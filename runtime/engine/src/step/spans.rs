@@ -119,6 +119,10 @@ macro_rules! spans {
                 $output!(step.output);
                 $input!(step.indices);
             }
+            Step::NormalizeGroups(step) => {
+                $output!(step.output);
+                $input!(step.input);
+            }
             Step::QuantizeRows(step) => {
                 $output!(step.output);
                 $input!(step.input.span);

@@ -1,6 +1,7 @@
 //! Repeating, cutting and padding.
 
 use limbic_engine::plan::Dtype;
+use limbic_engine::step::Fill;
 use limbic_graph::interpret::{Call, evaluate};
 use limbic_graph::op::PadMode;
 use limbic_graph::{Node, Op, Result, Rounding, Tensor, TensorType, ValueId, quantize};
@@ -130,42 +131,8 @@ impl Lowering<'_> {
 
     /// One element that stands for 0 in a value's type.
     pub(super) fn zero(&mut self, id: ValueId) -> Result<Placed> {
-        let ty = &self.graph.value(id).ty;
-        self.number_like(
-            &Tensor::scalar(0f32),
-            &TensorType {
-                dims: Some(Vec::new()),
-                ..ty.clone()
-            },
-        )
-    }
-
-    /// A constant number in a type.
-    fn number_like(&mut self, number: &Tensor, ty: &TensorType) -> Result<Placed> {
-        let made = match &ty.quantization {
-            Some(quantization) => {
-                let number = match number.quantization {
-                    Some(_) => limbic_graph::dequantize(number)?,
-                    None => number.clone(),
-                };
-                quantize(&number, ty.dtype, quantization)?
-            }
-            None => {
-                let made = evaluate(Call {
-                    op: &Op::Cast {
-                        to: ty.dtype,
-                        saturate: true,
-                    },
-                    inputs: &[Some(number)],
-                    outputs: &[Some(&TensorType::new(ty.dtype, number.shape()))],
-                    rounding: Rounding::default(),
-                })?;
-                made.into_iter()
-                    .next()
-                    .ok_or_else(|| unsupported("a constant", "none"))?
-            }
-        };
-        self.load(&made)
+        let zero = number_like(&Tensor::scalar(0f32), &self.graph.value(id).ty)?;
+        self.load(&zero)
     }
 
     pub(super) fn pad(&mut self, node: &Node, mode: PadMode) -> Result<()> {
@@ -199,20 +166,41 @@ impl Lowering<'_> {
     ) -> Result<Placed> {
         let dims = self.shape(output)?;
         let ty = self.graph.value(output).ty.clone();
-        let value = match node.inputs.get(2).copied().flatten() {
-            None => self.zero(output)?,
+        let number = match node.inputs.get(2).copied().flatten() {
+            None => Some(number_like(&Tensor::scalar(0f32), &ty)?),
             Some(id) => match self.graph.constant(id) {
-                Some(tensor) if tensor.is_empty() => self.zero(output)?,
-                Some(tensor) => self.number_like(&tensor.clone(), &ty)?,
-                None => {
-                    let placed = self.operand(node, 2)?;
-                    self.as_kind(placed, input.kind)?
-                }
+                Some(tensor) if tensor.is_empty() => Some(number_like(&Tensor::scalar(0f32), &ty)?),
+                Some(tensor) => Some(number_like(tensor, &ty)?),
+                None => None,
             },
         };
         let placed = self.place_like(output, input)?;
-        let value = self.reshaped(value, &[])?;
-        self.copy(&repeated(&value, &dims), &placed, 0)?;
+        let byte = number
+            .as_ref()
+            .map(|number| Self::bytes(number, placed.kind))
+            .transpose()?;
+        let byte = byte.as_deref().and_then(|bytes| match bytes {
+            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => Some(u32::from(*first)),
+            _ => None,
+        });
+        match byte {
+            // What lies between the elements and around them may be anything then.
+            Some(value) if placed.border == [0; 4] => {
+                let output = placed.span()?;
+                self.step(Fill { value, output });
+            }
+            _ => {
+                let value = match &number {
+                    Some(number) => self.load(number)?,
+                    None => {
+                        let placed = self.operand(node, 2)?;
+                        self.as_kind(placed, input.kind)?
+                    }
+                };
+                let value = self.reshaped(value, &[])?;
+                self.copy(&repeated(&value, &dims), &placed, 0)?;
+            }
+        }
         // What stays of the input, and where it goes.
         let (mut from, mut to) = (input.clone(), placed.clone());
         for (axis, &(before, _)) in pads.iter().enumerate() {
@@ -274,6 +262,37 @@ impl Lowering<'_> {
         };
         self.lookup(&picking, &dims)
     }
+}
+
+/// A constant number in a type.
+fn number_like(number: &Tensor, ty: &TensorType) -> Result<Tensor> {
+    let ty = &TensorType {
+        dims: Some(Vec::new()),
+        ..ty.clone()
+    };
+    Ok(match &ty.quantization {
+        Some(quantization) => {
+            let number = match number.quantization {
+                Some(_) => limbic_graph::dequantize(number)?,
+                None => number.clone(),
+            };
+            quantize(&number, ty.dtype, quantization)?
+        }
+        None => {
+            let made = evaluate(Call {
+                op: &Op::Cast {
+                    to: ty.dtype,
+                    saturate: true,
+                },
+                inputs: &[Some(number)],
+                outputs: &[Some(&TensorType::new(ty.dtype, number.shape()))],
+                rounding: Rounding::default(),
+            })?;
+            made.into_iter()
+                .next()
+                .ok_or_else(|| unsupported("a constant", "none"))?
+        }
+    })
 }
 
 /// The same elements under extents that they broadcast to.

@@ -187,7 +187,7 @@ impl Lowering<'_> {
         let tail = if is_depthwise(c, weights.shape()[0], &view) {
             self.limits_only(output)?
         } else {
-            self.follow(output, numbers.view(self.kind(output)?, View::Spatial))?
+            self.follow(output, Some(View::Spatial))?
         };
         let placed = self.place_product(&tail)?;
         self.windowed_product(c, &w, &view, &numbers, &tail, &placed)?;

@@ -4,7 +4,6 @@ use limbic_engine::step::Arithmetic;
 use limbic_graph::interpret::{Call, evaluate};
 use limbic_graph::{Dtype, Op, Quantization, Result, Tensor, TensorType};
 
-use super::tail::View;
 use super::unsupported;
 use crate::place::Kind;
 use crate::strides::row_major;
@@ -143,11 +142,6 @@ impl Numbers {
             bias,
             scale: scale.collect(),
         })
-    }
-
-    /// How a second tensor is found; `None` where none can be added.
-    pub fn view(&self, y: Kind, view: View) -> Option<View> {
-        (self.arithmetic(y) != Arithmetic::U8ToF32).then_some(view)
     }
 
     pub fn arithmetic(&self, y: Kind) -> Arithmetic {

@@ -286,7 +286,7 @@ impl Lowering<'_> {
         let kind = self.kind(value)?;
         let numbers = Numbers::new(input.kind, kind, weights, bias, outputs)?;
         let input = self.rows(input, depth)?;
-        let tail = self.follow(value, numbers.view(kind, View::Matrix))?;
+        let tail = self.follow(value, Some(View::Matrix))?;
         let placed = self.row_major(self.kind(tail.value)?, &self.shape(tail.value)?);
         self.dense_to(&input, depth, &numbers, &tail, &placed)?;
         self.placed[tail.value.0] = Some(placed);

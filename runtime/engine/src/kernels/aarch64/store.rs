@@ -195,7 +195,7 @@ pub(super) fn integers(bytes: uint8x16_t) -> [int32x4_t; 4] {
     }
 }
 
-/// Scales the integer sums of 16 channels to `f32`.
+/// Scales the integer sums of 16 channels to `f32`, a second tensor added where there is one.
 ///
 /// # Safety
 /// As `Job::tile`.
@@ -210,7 +210,7 @@ pub(super) unsafe fn store_scaled<const P: usize, const FROM: usize>(
     unsafe {
         let scale = table(job.operands.scale, channels.table);
         for_each_pixel!(p < P, {
-            store_limited::<FROM>(job, places, channels, p, scaled(sums[p], scale));
+            store_sum::<FROM>(job, places, channels, p, scaled(sums[p], scale));
         });
     }
 }

@@ -7,9 +7,9 @@
 
 use core::arch::x86_64::*;
 
-use super::store::{Channels, is_wide, store_f32, store_rows, store_scaled, store_u8};
+use super::store::{Rounding, is_wide, last_epilogue, store_f32, store_scaled, store_u8};
 use crate::kernels::scalar::Operands;
-use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
+use crate::step::{Arithmetic, Conv, GROUP_BYTES};
 
 /// Most pixels of a tile.
 const MAX_PIXELS: usize = 12;
@@ -128,6 +128,7 @@ pub(super) struct Job<'a> {
     pub output: *mut u8,
     /// Whether a whole register may be stored at each pixel.
     pub wide: bool,
+    pub rounding: Rounding,
     /// Weights of the images at hand.
     weights: *const u8,
     block_bytes: usize,
@@ -169,6 +170,7 @@ pub(super) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
         operands,
         output: output.as_mut_ptr(),
         wide: is_wide(step, output.len()),
+        rounding: Rounding::new(step.arithmetic, last_epilogue(step), operands.scale),
         weights: operands.weights.as_ptr(),
         block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
     };
@@ -235,20 +237,29 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
     }
 }
 
+/// Integers that are requantized.
+const BYTES: u8 = 0;
+/// Integers that are scaled to `f32`.
+const SCALED: u8 = 1;
+/// `f32` throughout.
+const REALS: u8 = 2;
+
 /// Calls the code for a size of tile.
 fn run_tile(job: &Job<'_>, places: &Places, ahead: Ahead, block: usize, pixels: usize, blocks: usize) {
-    let float = job.step.arithmetic == Arithmetic::F32;
     macro_rules! sizes {
         ($($pixels:literal $blocks:literal,)*) => {
-            match (pixels, blocks, float) {
+            match (pixels, blocks, job.step.arithmetic) {
                 // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
                 // the windows and outputs of its pixels and the weights of its blocks lie in their slices.
                 $(
-                    ($pixels, $blocks, false) => unsafe {
-                        tile::<$pixels, $blocks, false>(job, places, ahead, block);
+                    ($pixels, $blocks, Arithmetic::U8ToU8) => unsafe {
+                        tile::<$pixels, $blocks, BYTES>(job, places, ahead, block);
                     },
-                    ($pixels, $blocks, true) => unsafe {
-                        tile::<$pixels, $blocks, true>(job, places, ahead, block);
+                    ($pixels, $blocks, Arithmetic::F32) => unsafe {
+                        tile::<$pixels, $blocks, REALS>(job, places, ahead, block);
+                    },
+                    ($pixels, $blocks, Arithmetic::RowsToF32 | Arithmetic::U8ToF32) => unsafe {
+                        tile::<$pixels, $blocks, SCALED>(job, places, ahead, block);
                     },
                 )*
                 // Wider tiles than there is code for are cut.
@@ -279,44 +290,23 @@ fn run_tile(job: &Job<'_>, places: &Places, ahead: Ahead, block: usize, pixels: 
 /// The processor has the instructions; the windows at `places`, the weights of `N` blocks from `block` on and the
 /// outputs lie in the operands of the job.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
+unsafe fn tile<const P: usize, const N: usize, const KIND: u8>(
     job: &Job<'_>,
     places: &Places,
     ahead: Ahead,
     block: usize,
 ) {
-    let step = job.step;
     // SAFETY: as for this function.
-    let sums = unsafe { sums::<P, N, FLOAT>(job, places, ahead, block) };
-    // Written out for each block: constant places keep the sums in registers.
-    macro_rules! store {
-        ($n:literal) => {
-            if $n < N {
-                let channels = Channels {
-                    table: (block + $n) * GROUP_BYTES,
-                    first: first_channel(block + $n, step.channels as usize),
-                    count: (step.channels as usize).min(BLOCK),
-                };
-                let mut column = [_mm512_setzero_si512(); P];
-                for p in 0..P {
-                    column[p] = sums[p][$n % N];
-                }
-                // SAFETY: as for this function; channels that are not there are left out.
-                unsafe {
-                    match step.arithmetic {
-                        Arithmetic::F32 => store_f32(job, places, &channels, column),
-                        Arithmetic::U8ToF32 => store_scaled(job, places, &channels, column),
-                        Arithmetic::U8ToU8 => store_u8(job, places, &channels, column),
-                        Arithmetic::RowsToF32 => store_rows(job, places, &channels, column),
-                    }
-                }
-            }
-        };
+    let sums = unsafe { sums::<P, N, KIND>(job, places, ahead, block) };
+    // SAFETY: as for this function. Each has one caller for a size of tile and becomes part of it: the sums stay in
+    // registers.
+    unsafe {
+        match KIND {
+            BYTES => store_u8::<P, N>(job, places, block, sums),
+            SCALED => store_scaled::<P, N>(job, places, block, sums),
+            _ => store_f32::<P, N>(job, places, block, sums),
+        }
     }
-    store!(0);
-    store!(1);
-    store!(2);
-    store!(3);
 }
 
 /// The sums of `P` pixels and `N` blocks.
@@ -327,7 +317,7 @@ unsafe fn tile<const P: usize, const N: usize, const FLOAT: bool>(
 /// As [`tile`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn sums<const P: usize, const N: usize, const FLOAT: bool>(
+unsafe fn sums<const P: usize, const N: usize, const KIND: u8>(
     job: &Job<'_>,
     places: &Places,
     mut ahead: Ahead,
@@ -370,7 +360,7 @@ unsafe fn sums<const P: usize, const N: usize, const FLOAT: bool>(
                         for p in 0..P {
                             let x = _mm512_set1_epi32(run.add(at[p]).cast::<i32>().read_unaligned());
                             for n in 0..N {
-                                sums[p][n] = if FLOAT {
+                                sums[p][n] = if KIND == REALS {
                                     _mm512_castps_si512(_mm512_fmadd_ps(
                                         _mm512_castsi512_ps(x),
                                         _mm512_castsi512_ps(w[n]),

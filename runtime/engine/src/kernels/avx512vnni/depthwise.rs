@@ -2,7 +2,9 @@
 
 use core::arch::x86_64::*;
 
+use super::interleaved;
 use super::lanes::{store, store_bytes};
+use super::store::Rounding;
 use crate::kernels::scalar;
 use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES, first_channel};
 
@@ -31,6 +33,11 @@ pub(super) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
         return;
     }
     step.halo.fill(output);
+    let rounding = Rounding::new(step.arithmetic, &step.epilogue, constants[2]);
+    if interleaved::fits(step, &rounding) {
+        interleaved::run(step, &rounding, input, constants, output);
+        return;
+    }
     // Beyond the last tap, weights are zero: any tap does.
     let mut offsets = [0usize; MAX_TAPS];
     for (tap, offset) in offsets.iter_mut().enumerate() {

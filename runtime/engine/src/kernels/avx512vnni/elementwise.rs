@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::lanes::{LEAST_SCALE, NEAR_TIE, load, load_bytes, mask, store, store_bytes};
+use super::lanes::{LANES, LEAST_SCALE, NEAR_TIE, load, load_bytes, mask, store, store_bytes};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Affine, Binary, BinaryU8, Dequantize, Pair, Quantize, Strided};
 
@@ -11,8 +11,13 @@ fn dense(operand: &Strided) -> bool {
     operand.strides[5] <= 1
 }
 
-/// Runs of a step whose operands are dense; `false` where they are not, and nothing has run.
+/// Runs of a step whose operands are dense, or planes that become pixels; `false` where they are not, and nothing has
+/// run.
 pub(super) fn quantize(step: &Quantize, input: &[u8], output: &mut [u8]) -> bool {
+    if is_interleaving(step) {
+        interleave(step, floats(input), output);
+        return true;
+    }
     if step.input.strides[5] != 1 || step.output.strides[5] != 1 {
         return false;
     }
@@ -23,6 +28,102 @@ pub(super) fn quantize(step: &Quantize, input: &[u8], output: &mut [u8]) -> bool
         unsafe { quantize_run(&step.affine, x, y) };
     });
     true
+}
+
+/// Whether up to four planes, or pixels without gaps, become pixels of four bytes.
+fn is_interleaving(step: &Quantize) -> bool {
+    let (from, to, channels) = (&step.input.strides, &step.output.strides, step.dims[5]);
+    let known = from[4] == 1 || (from[5] == 1 && from[4] == channels);
+    (2..=4).contains(&channels) && to[5] == 1 && to[4] == 4 && known
+}
+
+/// Quantizes planes or pixels to pixels of four bytes; what lies behind the channels of a pixel stays.
+fn interleave(step: &Quantize, input: &[f32], output: &mut [u8]) {
+    let [.., columns, channels] = step.dims.map(|dim| dim as usize);
+    let mut outer = step.dims;
+    (outer[4], outer[5]) = (1, 1);
+    for_each_run(&outer, [&step.input, &step.output], |[from, to]| {
+        // The last pixel ends with its last channel.
+        let pixels = &mut output[to..to + (columns - 1) * 4 + channels];
+        if step.input.strides[4] == 1 {
+            let planes: [&[f32]; 4] = core::array::from_fn(|n| {
+                let plane = n.min(channels - 1) * step.input.strides[5] as usize;
+                &input[from + plane..][..columns]
+            });
+            // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; planes have as many elements as
+            // there are pixels.
+            unsafe { interleave_row::<true>(&step.affine, planes, channels, pixels) };
+        } else {
+            let row = &input[from..][..columns * channels];
+            // SAFETY: as above; the row has the channels of each pixel.
+            unsafe { interleave_row::<false>(&step.affine, [row; 4], channels, pixels) };
+        }
+    });
+}
+
+/// Quantizes a row of pixels, from planes or from pixels without gaps.
+///
+/// # Safety
+/// The processor has the instructions; each plane has an element for each pixel, or the first all channels of each.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn interleave_row<const PLANES: bool>(
+    affine: &Affine,
+    from: [&[f32]; 4],
+    channels: usize,
+    pixels: &mut [u8],
+) {
+    let mut order = [0; LANES * 4];
+    for (n, place) in order.iter_mut().enumerate() {
+        let (pixel, channel) = (n / 4, n % 4);
+        *place = if PLANES {
+            channel * LANES + pixel
+        } else {
+            pixel * channels + channel.min(channels - 1)
+        } as u8;
+    }
+    // SAFETY: 64 bytes are there.
+    let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+    let present = 0x1111_1111_1111_1111_u64 * ((1 << channels) - 1);
+    let quantizer = Quantizer::new(affine);
+    let columns = pixels.len().div_ceil(4);
+    for first in (0..columns).step_by(LANES) {
+        let count = (columns - first).min(LANES);
+        let mut x = [_mm_setzero_si128(); 4];
+        for n in 0..channels {
+            // SAFETY: the mask leaves out elements that are not there.
+            x[n] = unsafe {
+                if PLANES {
+                    quantizer.bytes(load(from[n].as_ptr().add(first), mask(count)))
+                } else {
+                    let rest = (count * channels).saturating_sub(n * LANES);
+                    quantizer.bytes(load(
+                        from[0].as_ptr().wrapping_add(first * channels + n * LANES),
+                        mask(rest),
+                    ))
+                }
+            };
+        }
+        let bytes = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(x[0]), x[1]);
+        let bytes = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(bytes, x[2]), x[3]);
+        let bytes = _mm512_permutexvar_epi8(order, bytes);
+        if let Some(pixels) = pixels[first * 4..].first_chunk_mut::<{ LANES * 4 }>() {
+            // SAFETY: both have 64 bytes.
+            unsafe {
+                let old = _mm512_loadu_si512(pixels.as_ptr().cast());
+                _mm512_storeu_si512(
+                    pixels.as_mut_ptr().cast(),
+                    _mm512_mask_blend_epi8(present, old, bytes),
+                );
+            }
+            continue;
+        }
+        let mut last = [0; LANES * 4];
+        // SAFETY: there are 64 bytes.
+        unsafe { _mm512_storeu_si512(last.as_mut_ptr().cast(), bytes) };
+        for (to, from) in pixels[first * 4..].chunks_mut(4).zip(last.chunks(4)) {
+            to[..channels].copy_from_slice(&from[..channels]);
+        }
+    }
 }
 
 /// As [`quantize`].
@@ -97,29 +198,54 @@ fn to_reals(x: __m128i, affine: &Affine) -> __m512 {
     _mm512_mul_ps(_mm512_cvtepi32_ps(x), _mm512_set1_ps(affine.scale))
 }
 
+/// Real numbers to bytes: by a product where it surely gives what the division gives.
+struct Quantizer<'a> {
+    affine: &'a Affine,
+    exact: bool,
+    factor: __m512,
+    low: __m512,
+    high: __m512,
+    zero: __m512i,
+}
+
+impl<'a> Quantizer<'a> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+    fn new(affine: &'a Affine) -> Self {
+        Self {
+            affine,
+            exact: affine.scale < LEAST_SCALE,
+            factor: _mm512_set1_ps(1.0 / affine.scale),
+            low: _mm512_set1_ps(-affine.zero as f32),
+            high: _mm512_set1_ps((255 - affine.zero) as f32),
+            zero: _mm512_set1_epi32(affine.zero),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+    fn bytes(&self, x: __m512) -> __m128i {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        let product = _mm512_mul_ps(x, self.factor);
+        let product = _mm512_min_ps(_mm512_max_ps(product, self.low), self.high);
+        let distance = _mm512_abs_ps(_mm512_sub_ps(product, _mm512_roundscale_ps::<NEAREST>(product)));
+        let near = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(distance, _mm512_set1_ps(NEAR_TIE));
+        if near != 0 || self.exact {
+            return to_bytes(x, self.affine, 0, 255);
+        }
+        _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(product), self.zero))
+    }
+}
+
 /// # Safety
 /// The processor has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 unsafe fn quantize_run(affine: &Affine, x: &[f32], y: &mut [u8]) {
-    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    let exact = affine.scale < LEAST_SCALE;
-    let factor = _mm512_set1_ps(1.0 / affine.scale);
-    let low = _mm512_set1_ps(-affine.zero as f32);
-    let high = _mm512_set1_ps((255 - affine.zero) as f32);
+    let quantizer = Quantizer::new(affine);
     for (x, y) in x.chunks(16).zip(y.chunks_mut(16)) {
-        let mask = mask(y.len());
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let x = load(x.as_ptr(), mask);
-            let product = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(x, factor), low), high);
-            let distance = _mm512_abs_ps(_mm512_sub_ps(product, _mm512_roundscale_ps::<NEAREST>(product)));
-            let near = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(distance, _mm512_set1_ps(NEAR_TIE));
-            let bytes = if near != 0 || exact {
-                to_bytes(x, affine, 0, 255)
-            } else {
-                let q = _mm512_add_epi32(_mm512_cvtps_epi32(product), _mm512_set1_epi32(affine.zero));
-                _mm512_cvtepi32_epi8(q)
-            };
+            let bytes = quantizer.bytes(load(x.as_ptr(), mask(y.len())));
             store_bytes(y.as_mut_ptr(), bytes, y.len());
         }
     }

@@ -5,6 +5,8 @@ mod depthwise;
 mod elementwise;
 mod functions;
 mod gelu;
+mod groups;
+mod interleaved;
 mod lanes;
 pub(crate) mod peak;
 mod pool;
@@ -39,6 +41,10 @@ pub(crate) fn run<'a>(
             constant(&s.bias),
             output,
         ),
+        Step::NormalizeGroups(s) => {
+            let tables = [constant(&s.scale), constant(&s.bias)];
+            groups::normalize(s, tensors.get(&s.input), tables, output);
+        }
         Step::Quantize(s) if elementwise::quantize(s, tensors.get(&s.input.span), output) => {}
         Step::Dequantize(s) if elementwise::dequantize(s, tensors.get(&s.input.span), output) => {}
         Step::Binary(s) if elementwise::binary(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {

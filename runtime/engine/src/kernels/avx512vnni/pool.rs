@@ -6,6 +6,9 @@ use super::lanes::{load, load_bytes, store, store_bytes};
 use crate::kernels::scalar::window;
 use crate::step::{BLOCK, Pool, PoolKind};
 
+/// Channels of `u8` of a register.
+const WIDE: usize = 64;
+
 /// Runs a pool that was checked, on a processor with the instructions.
 pub(super) fn run(step: &Pool, input: &[u8], output: &mut [u8]) {
     step.halo.fill(output);
@@ -74,7 +77,21 @@ impl Window<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
     unsafe fn run(&self, output: *mut u8) {
         let channels = self.step.channels as usize;
-        for first in (0..channels).step_by(BLOCK) {
+        let mut whole = 0;
+        if self.step.kind == PoolKind::MaxU8 {
+            whole = channels / WIDE * WIDE;
+            for first in (0..whole).step_by(WIDE) {
+                let mut greatest = _mm512_setzero_si512();
+                // SAFETY: the channels of each place lie in the input, those of the pixel in the output.
+                unsafe {
+                    self.places(|at| {
+                        greatest = _mm512_max_epu8(greatest, _mm512_loadu_si512(at.add(first).cast()));
+                    });
+                    _mm512_storeu_si512(output.add(first).cast(), greatest);
+                }
+            }
+        }
+        for first in (whole..channels).step_by(BLOCK) {
             let mask = (0xffff_u32 >> (BLOCK - (channels - first).min(BLOCK))) as u16;
             // SAFETY: the mask leaves out channels that are not there.
             unsafe {

@@ -8,8 +8,9 @@
 use core::arch::x86_64::*;
 
 use super::conv::{Job, Places};
-use super::lanes::{load, load_bytes, store, store_bytes};
-use crate::step::{Arithmetic, BLOCK, Conv};
+use super::lanes::{load, load_bytes, mask, store, store_bytes};
+use crate::kernels::floats;
+use crate::step::{Arithmetic, BLOCK, Conv, Epilogue, GROUP_BYTES, first_channel};
 
 /// Whether a whole register may be stored at each pixel of an integer output, of so many bytes, of a step that was
 /// checked.
@@ -24,231 +25,373 @@ pub(super) fn is_wide(step: &Conv, bytes: usize) -> bool {
             .is_some_and(|last| last + BLOCK as u64 <= bytes as u64)
 }
 
+/// How sums become `u8`, the same for all tiles of a step.
+pub(super) struct Rounding {
+    /// Whether every scale is below 1, so that no product leaves `i32` and limits hold as well behind it.
+    pub small: bool,
+    /// Limits of the bytes.
+    low: u8,
+    high: u8,
+}
+
+impl Rounding {
+    pub(super) fn new(arithmetic: Arithmetic, epilogue: &Epilogue, scale: &[u8]) -> Self {
+        if arithmetic != Arithmetic::U8ToU8 {
+            return Self {
+                small: false,
+                low: 0,
+                high: 255,
+            };
+        }
+        // SAFETY: every x86-64 processor has the instruction.
+        let rounded = |x: f32| unsafe { _mm_cvtss_si32(_mm_set_ss(x)) };
+        let byte = |limit: f32| (rounded(limit) + epilogue.zero_point).clamp(0, 255) as u8;
+        Self {
+            small: floats(scale).iter().all(|scale| scale.abs() < 1.0),
+            low: byte(epilogue.low),
+            high: byte(epilogue.high),
+        }
+    }
+}
+
+/// The epilogue that gives the output.
+pub(super) fn last_epilogue(step: &Conv) -> &Epilogue {
+    if step.residual.other.is_empty() {
+        &step.epilogue
+    } else {
+        &step.residual.epilogue
+    }
+}
+
+/// Requantizes the sums of `N` blocks at `P` pixels, four of them at a time.
+///
+/// # Safety
+/// As `conv::tile`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+pub(super) unsafe fn store_u8<const P: usize, const N: usize>(
+    job: &Job<'_>,
+    places: &Places,
+    block: usize,
+    sums: [[__m512i; N]; P],
+) {
+    let all = job.step.channels as usize;
+    let mut first = [0; N];
+    let mut scale = [_mm512_setzero_ps(); N];
+    for n in 0..N {
+        first[n] = first_channel(block + n, all);
+        let table = (block + n) * GROUP_BYTES;
+        // SAFETY: scale has an entry for each channel of the blocks.
+        scale[n] = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(table).cast()) };
+    }
+    // The last block may begin before the end of the one in front of it.
+    let together = first[N - 1] == first[0] + (N - 1) * BLOCK;
+    let count = all.min(BLOCK);
+    let whole = count == BLOCK;
+    let plain = job.step.residual.other.is_empty();
+    let simple = plain && job.rounding.small;
+    // Read once: what lies behind a pointer may have changed with each store.
+    let (bounds, output) = (
+        Bounds::new(last_epilogue(job.step).zero_point, &job.rounding),
+        job.output,
+    );
+    let order = order();
+    // Written out: constant places keep the sums in registers.
+    macro_rules! four {
+        ($($begin:literal)*) => {
+            $(if $begin < P * N {
+                let last = P * N - 1;
+                macro_rules! at {
+                    ($n:literal) => {
+                        ((($begin + $n).min(last)) / N, (($begin + $n).min(last)) % N)
+                    };
+                }
+                macro_rules! q {
+                    ($n:literal) => {{
+                        let (p, n) = at!($n);
+                        _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[p][n]), scale[n]))
+                    }};
+                }
+                macro_rules! limited {
+                    ($n:literal) => {{
+                        let (p, n) = at!($n);
+                        // SAFETY: as for this function.
+                        unsafe { rounded(job, places.other[p] + first[n], count, sums[p][n], scale[n]) }
+                    }};
+                }
+                let q = if simple {
+                    [q!(0), q!(1), q!(2), q!(3)]
+                } else {
+                    [limited!(0), limited!(1), limited!(2), limited!(3)]
+                };
+                let bytes = _mm512_permutexvar_epi32(order, packed(q, bounds));
+                macro_rules! put {
+                    ($n:literal) => {
+                        if $begin + $n < P * N {
+                            let (p, n) = at!($n);
+                            let bytes = _mm512_extracti32x4_epi32::<$n>(bytes);
+                            if whole {
+                                _mm_storeu_si128(output.add(places.output[p] + first[n]).cast(), bytes);
+                            } else {
+                                put(job, places.output[p], bytes, count);
+                            }
+                        }
+                    };
+                }
+                // SAFETY: the channels of the blocks lie in the output, and a whole register where stores are wide.
+                unsafe {
+                    if N == 4 && together {
+                        _mm512_storeu_si512(output.add(places.output[at!(0).0] + first[0]).cast(), bytes);
+                    } else if N == 2 && together {
+                        let low = _mm512_castsi512_si256(bytes);
+                        _mm256_storeu_si256(output.add(places.output[at!(0).0] + first[0]).cast(), low);
+                        if $begin + 2 < P * N {
+                            let high = _mm512_extracti64x4_epi64::<1>(bytes);
+                            _mm256_storeu_si256(output.add(places.output[at!(2).0] + first[0]).cast(), high);
+                        }
+                    } else {
+                        put!(0);
+                        put!(1);
+                        put!(2);
+                        put!(3);
+                    }
+                }
+            })*
+        };
+    }
+    four!(0 4 8 12 16 20);
+}
+
+/// The integers of 16 sums without zero point, a second tensor added where there is one.
+///
+/// # Safety
+/// The processor has the instructions; the first `count` channels of the second tensor at `other` lie in it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn rounded(job: &Job<'_>, other: usize, count: usize, sum: __m512i, scale: __m512) -> __m512i {
+    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    let step = job.step;
+    let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
+    let q = limited(scaled, &step.epilogue);
+    if step.residual.other.is_empty() {
+        return _mm512_cvtps_epi32(q);
+    }
+    let residual = &step.residual;
+    // SAFETY: as for this function.
+    let other = unsafe {
+        let from = job.operands.other.as_ptr().add(other);
+        _mm512_cvtepu8_epi32(load_bytes(from, mask(count)))
+    };
+    let other = _mm512_cvtepi32_ps(_mm512_sub_epi32(other, _mm512_set1_epi32(residual.other_zero)));
+    let other = _mm512_mul_ps(other, _mm512_set1_ps(residual.other_scale));
+    let own = _mm512_mul_ps(_mm512_roundscale_ps::<NEAREST>(q), _mm512_set1_ps(residual.scale));
+    let (sum, factor) = (_mm512_add_ps(own, other), _mm512_set1_ps(residual.factor));
+    let y = if residual.divide == 0 {
+        _mm512_mul_ps(sum, factor)
+    } else {
+        _mm512_div_ps(sum, factor)
+    };
+    _mm512_cvtps_epi32(limited(y, &residual.epilogue))
+}
+
+/// Real numbers within limits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+fn limited(x: __m512, epilogue: &Epilogue) -> __m512 {
+    let (low, high) = (_mm512_set1_ps(epilogue.low), _mm512_set1_ps(epilogue.high));
+    _mm512_min_ps(_mm512_max_ps(x, low), high)
+}
+
+/// Zero point and limits in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    zero: __m512i,
+    low: __m512i,
+    high: __m512i,
+}
+
+impl Bounds {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+    pub(super) fn new(zero: i32, rounding: &Rounding) -> Self {
+        Self {
+            zero: _mm512_set1_epi16(zero as i16),
+            low: _mm512_set1_epi8(rounding.low.cast_signed()),
+            high: _mm512_set1_epi8(rounding.high.cast_signed()),
+        }
+    }
+
+    /// Of integers that were limited before.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+    pub(super) fn all(zero: i32) -> Self {
+        Self {
+            zero: _mm512_set1_epi16(zero as i16),
+            low: _mm512_setzero_si512(),
+            high: _mm512_set1_epi8(-1),
+        }
+    }
+}
+
+/// Puts packed bytes in the order of their registers: packing keeps to the quarters, each having four of each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+pub(super) fn order() -> __m512i {
+    _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+}
+
+/// The integers of four registers as bytes, quarter by quarter, the zero point added and limited.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+pub(super) fn packed(q: [__m512i; 4], bounds: Bounds) -> __m512i {
+    let low = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), bounds.zero);
+    let high = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), bounds.zero);
+    let bytes = _mm512_packus_epi16(low, high);
+    _mm512_min_epu8(_mm512_max_epu8(bytes, bounds.low), bounds.high)
+}
+
+/// Stores the first `count` of 16 bytes, or all with zeros behind the first where stores are wide.
+///
+/// # Safety
+/// The processor has the instructions; as many bytes lie in the output.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+unsafe fn put(job: &Job<'_>, to: usize, bytes: __m128i, count: usize) {
+    // SAFETY: as for this function.
+    unsafe {
+        let to = job.output.add(to);
+        if job.wide {
+            let present = _mm_maskz_set1_epi8(mask(count), -1);
+            _mm_storeu_si128(to.cast(), _mm_and_si128(bytes, present));
+        } else {
+            store_bytes(to, bytes, count);
+        }
+    }
+}
+
 /// The channels of a block.
-pub(super) struct Channels {
+struct Channels {
     /// Bytes before its bias and scale.
-    pub table: usize,
-    pub first: usize,
-    pub count: usize,
+    table: usize,
+    first: usize,
+    mask: u16,
 }
 
 impl Channels {
-    fn mask(&self) -> u16 {
-        (0xffff_u32 >> (BLOCK - self.count)) as u16
+    fn new(step: &Conv, block: usize) -> Self {
+        let channels = step.channels as usize;
+        Self {
+            table: block * GROUP_BYTES,
+            first: first_channel(block, channels),
+            mask: mask(channels.min(BLOCK)),
+        }
     }
 }
 
-/// Requantizes the sums of a block at `P` pixels.
+/// Calls code for each block, written out: constant places keep the sums in registers.
+macro_rules! each_block {
+    ($count:ident, $n:ident => $code:block) => {
+        each_block!(0 $count, $n => $code);
+        each_block!(1 $count, $n => $code);
+        each_block!(2 $count, $n => $code);
+        each_block!(3 $count, $n => $code);
+    };
+    ($number:literal $count:ident, $n:ident => $code:block) => {
+        if $number < $count {
+            let $n = $number % $count;
+            $code
+        }
+    };
+}
+
+/// Limits the sums of `N` blocks at `P` pixels, a second tensor added where there is one.
 ///
 /// # Safety
 /// As `conv::tile`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-pub(super) unsafe fn store_u8<const P: usize>(
+pub(super) unsafe fn store_f32<const P: usize, const N: usize>(
     job: &Job<'_>,
     places: &Places,
-    channels: &Channels,
-    sums: [__m512i; P],
+    block: usize,
+    sums: [[__m512i; N]; P],
 ) {
-    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    let step = job.step;
-    let mask = channels.mask();
-    let first = channels.first;
-    let (low, high) = (
-        _mm512_set1_ps(step.epilogue.low),
-        _mm512_set1_ps(step.epilogue.high),
-    );
-    // SAFETY: scale has an entry for each channel of the blocks.
-    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(channels.table).cast()) };
-    let plain = step.residual.other.is_empty();
-    let zero = _mm512_set1_epi32(if plain {
-        step.epilogue.zero_point
-    } else {
-        step.residual.epilogue.zero_point
+    each_block!(N, n => {
+        let channels = Channels::new(job.step, block + n);
+        for p in 0..P {
+            // SAFETY: as for this function.
+            unsafe { store_limited(job, places, &channels, p, _mm512_castsi512_ps(sums[p][n])) };
+        }
     });
-    let mut q = [_mm512_setzero_ps(); P];
-    for p in 0..P {
-        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
-        q[p] = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
-    }
-    if !plain {
-        let residual = &step.residual;
-        let other_zero = _mm512_set1_epi32(residual.other_zero);
-        let (own_scale, other_scale) = (
-            _mm512_set1_ps(residual.scale),
-            _mm512_set1_ps(residual.other_scale),
-        );
-        for p in 0..P {
-            // SAFETY: the channels under the mask lie in the second tensor.
-            let other = unsafe {
-                let from = job.operands.other.as_ptr().add(places.other[p] + first);
-                _mm512_cvtepu8_epi32(load_bytes(from, mask))
-            };
-            let other = _mm512_mul_ps(
-                _mm512_cvtepi32_ps(_mm512_sub_epi32(other, other_zero)),
-                other_scale,
-            );
-            let own = _mm512_mul_ps(_mm512_roundscale_ps::<NEAREST>(q[p]), own_scale);
-            q[p] = _mm512_add_ps(own, other);
-        }
-        let factor = _mm512_set1_ps(residual.factor);
-        if residual.divide == 0 {
-            for p in 0..P {
-                q[p] = _mm512_mul_ps(q[p], factor);
-            }
-        } else {
-            for p in 0..P {
-                q[p] = _mm512_div_ps(q[p], factor);
-            }
-        }
-        let (low, high) = (
-            _mm512_set1_ps(residual.epilogue.low),
-            _mm512_set1_ps(residual.epilogue.high),
-        );
-        for p in 0..P {
-            q[p] = _mm512_min_ps(_mm512_max_ps(q[p], low), high);
-        }
-    }
-    let mut bytes = [_mm_setzero_si128(); P];
-    for p in 0..P {
-        bytes[p] = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q[p]), zero));
-    }
-    // SAFETY: as many channels lie in the output, and a whole register where stores are wide.
-    unsafe {
-        if job.wide {
-            let present = _mm_maskz_set1_epi8(mask, -1);
-            for p in 0..P {
-                let bytes = _mm_and_si128(bytes[p], present);
-                _mm_storeu_si128(job.output.add(places.output[p]).cast(), bytes);
-            }
-        } else if channels.count == BLOCK {
-            for p in 0..P {
-                _mm_storeu_si128(job.output.add(places.output[p] + first).cast(), bytes[p]);
-            }
-        } else {
-            for p in 0..P {
-                store_bytes(job.output.add(places.output[p] + first), bytes[p], channels.count);
-            }
-        }
-    }
 }
 
-/// Scales the integer sums of 16 channels to `f32`.
+/// Scales the integer sums of `N` blocks at `P` pixels by the scales of channels, and those of pixels where there are
+/// some, and limits them.
 ///
 /// # Safety
 /// As `conv::tile`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-pub(super) unsafe fn store_scaled<const P: usize>(
+pub(super) unsafe fn store_scaled<const P: usize, const N: usize>(
     job: &Job<'_>,
     places: &Places,
-    channels: &Channels,
-    sums: [__m512i; P],
-) {
-    let mask = channels.mask();
-    let first = channels.first;
-    let (low, high) = (
-        _mm512_set1_ps(job.step.epilogue.low),
-        _mm512_set1_ps(job.step.epilogue.high),
-    );
-    // SAFETY: scale has an entry for each channel of the blocks.
-    let scale = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(channels.table).cast()) };
-    for p in 0..P {
-        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), scale);
-        let y = _mm512_min_ps(_mm512_max_ps(scaled, low), high);
-        // SAFETY: the channels under the mask lie in the output.
-        unsafe { store(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
-    }
-}
-
-/// Limits the sums of 16 channels, a second tensor added where there is one.
-///
-/// # Safety
-/// As `conv::tile`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-pub(super) unsafe fn store_f32<const P: usize>(
-    job: &Job<'_>,
-    places: &Places,
-    channels: &Channels,
-    sums: [__m512i; P],
-) {
-    let mut found = [_mm512_setzero_ps(); P];
-    for p in 0..P {
-        found[p] = _mm512_castsi512_ps(sums[p]);
-    }
-    // SAFETY: as for this function.
-    unsafe { store_limited(job, places, channels, found) };
-}
-
-/// Scales the integer sums of 16 channels by the scales of channels and pixels, and limits them.
-///
-/// # Safety
-/// As `conv::tile`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-pub(super) unsafe fn store_rows<const P: usize>(
-    job: &Job<'_>,
-    places: &Places,
-    channels: &Channels,
-    sums: [__m512i; P],
+    block: usize,
+    sums: [[__m512i; N]; P],
 ) {
     let operands = job.operands;
-    // SAFETY: scale, and an offset that is there, have an entry for each channel of the blocks.
-    let (scale, offset) = unsafe {
-        let scale = _mm512_loadu_ps(operands.scale.as_ptr().add(channels.table).cast());
-        let offset = if operands.offset.is_empty() {
-            _mm512_set1_ps(-0.0)
-        } else {
-            _mm512_loadu_ps(operands.offset.as_ptr().add(channels.table).cast())
-        };
-        (scale, offset)
-    };
-    let mut found = [_mm512_setzero_ps(); P];
-    for p in 0..P {
-        // SAFETY: there is a scale for each pixel.
-        let row = unsafe {
-            let row = operands.input.as_ptr().add(places.scales + p * 4);
-            _mm512_set1_ps(row.cast::<f32>().read_unaligned())
-        };
-        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p]), _mm512_mul_ps(row, scale));
-        found[p] = _mm512_add_ps(scaled, offset);
+    let rows = job.step.arithmetic == Arithmetic::RowsToF32;
+    let mut row = [_mm512_set1_ps(1.0); P];
+    if rows {
+        for p in 0..P {
+            // SAFETY: there is a scale for each pixel.
+            row[p] = unsafe {
+                let row = operands.input.as_ptr().add(places.scales + p * 4);
+                _mm512_set1_ps(row.cast::<f32>().read_unaligned())
+            };
+        }
     }
-    // SAFETY: as for this function.
-    unsafe { store_limited(job, places, channels, found) };
+    each_block!(N, n => {
+        let channels = Channels::new(job.step, block + n);
+        // SAFETY: scale, and an offset that is there, have an entry for each channel of the blocks.
+        unsafe {
+            let scale = _mm512_loadu_ps(operands.scale.as_ptr().add(channels.table).cast());
+            // What is added to nothing: it changes no number.
+            let offset = if operands.offset.is_empty() {
+                _mm512_set1_ps(-0.0)
+            } else {
+                _mm512_loadu_ps(operands.offset.as_ptr().add(channels.table).cast())
+            };
+            for p in 0..P {
+                let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p][n]), _mm512_mul_ps(row[p], scale));
+                store_limited(job, places, &channels, p, _mm512_add_ps(scaled, offset));
+            }
+        }
+    });
 }
 
-/// Limits and stores `f32` of 16 channels, a second tensor added where there is one.
+/// Limits and stores `f32` of 16 channels of a pixel, a second tensor added where there is one.
 ///
 /// # Safety
 /// As `conv::tile`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn store_limited<const P: usize>(
-    job: &Job<'_>,
-    places: &Places,
-    channels: &Channels,
-    found: [__m512; P],
-) {
-    let mask = channels.mask();
-    let first = channels.first;
-    let (low, high) = (
-        _mm512_set1_ps(job.step.epilogue.low),
-        _mm512_set1_ps(job.step.epilogue.high),
-    );
-    let plain = job.step.residual.other.is_empty();
-    for p in 0..P {
-        let mut y = found[p];
-        if !plain {
-            // SAFETY: the channels under the mask lie in the second tensor.
-            let other = unsafe {
-                let from = job.operands.other.as_ptr().add(places.other[p] + first * 4);
-                load(from.cast(), mask)
-            };
-            y = _mm512_add_ps(y, other);
+unsafe fn store_limited(job: &Job<'_>, places: &Places, channels: &Channels, p: usize, found: __m512) {
+    let mut y = found;
+    // SAFETY: the channels under the mask lie in the second tensor and in the output.
+    unsafe {
+        if !job.step.residual.other.is_empty() {
+            let from = job
+                .operands
+                .other
+                .as_ptr()
+                .add(places.other[p] + channels.first * 4);
+            y = _mm512_add_ps(y, load(from.cast(), channels.mask));
         }
-        let y = _mm512_min_ps(_mm512_max_ps(y, low), high);
-        // SAFETY: the channels under the mask lie in the output.
-        unsafe { store(job.output.add(places.output[p] + first * 4).cast(), mask, y) };
+        let y = limited(y, &job.step.epilogue);
+        store(
+            job.output.add(places.output[p] + channels.first * 4).cast(),
+            channels.mask,
+            y,
+        );
     }
 }

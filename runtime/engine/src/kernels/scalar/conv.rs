@@ -153,12 +153,11 @@ impl Block {
         };
         let sums = sums_u8(step, self.at, operands.input, weights, bias);
         if step.arithmetic == Arithmetic::U8ToF32 {
-            let out = &mut crate::kernels::floats_mut(output)[self.out / 4 + self.first..][..self.channels];
-            for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scale) {
-                *out = (sum as f32 * scale)
-                    .max(step.epilogue.low)
-                    .min(step.epilogue.high);
+            let mut found = [0.0; BLOCK];
+            for ((found, sum), scale) in found.iter_mut().zip(sums).zip(scale) {
+                *found = sum as f32 * scale;
             }
+            self.write_limited(step, operands, found, output);
             return;
         }
         let out = &mut output[self.out + self.first..][..self.channels];

@@ -5,6 +5,7 @@ mod conv;
 mod depthwise;
 mod elementwise;
 mod fixed;
+mod groups;
 mod movement;
 mod pool;
 mod reduction;
@@ -99,6 +100,13 @@ pub(crate) fn run<'a>(
         Step::Gather(step) => {
             movement::gather(step, tensors.get(&step.indices), constant(&step.table), output);
         }
+        Step::NormalizeGroups(step) => groups::normalize(
+            step,
+            tensors.get(&step.input),
+            constant(&step.scale),
+            constant(&step.bias),
+            output,
+        ),
         Step::QuantizeRows(step) => rows::quantize(step, tensors.get(&step.input.span), output),
         Step::Pack(step) => movement::pack(step, tensors.get(&step.input.span), output),
     }

@@ -125,6 +125,15 @@ pub(super) fn bordered(g: &Geometry, pixel: u32) -> (Grid, Halo, u32) {
     (grid, halo, g.extent.images * rows * row)
 }
 
+/// Scales of some steps are so large that their products leave `i32`.
+fn coarseness(g: &Geometry, usual: f32) -> f32 {
+    if g.seed.is_multiple_of(7) {
+        usual * 1e9
+    } else {
+        usual
+    }
+}
+
 pub(super) fn epilogue(zero_point: i32) -> Epilogue {
     Epilogue {
         zero_point,
@@ -215,7 +224,7 @@ pub(super) fn conv(g: &Geometry) -> (Case, Conv) {
     let bias = case.blob(&repeated(bias, g.channels, 1));
     let scale: Vec<u8> = random_bytes(g.seed ^ 7, blocks as usize * 16)
         .iter()
-        .flat_map(|&b| (f32::from(b) * 2e-5).to_le_bytes())
+        .flat_map(|&b| (f32::from(b) * coarseness(g, 2e-5)).to_le_bytes())
         .collect();
     let scale = if float {
         Blob::default()
@@ -250,7 +259,7 @@ pub(super) fn conv(g: &Geometry) -> (Case, Conv) {
     };
     let pixel = (g.channels * step.output_size()).next_multiple_of(4);
     let (grid, halo, bytes) = bordered(g, pixel);
-    if g.second > 0 && g.arithmetic != Arithmetic::U8ToF32 {
+    if g.second > 0 {
         let other = case.span(&if g.arithmetic == Arithmetic::U8ToU8 {
             random_bytes(g.seed ^ 8, bytes as usize)
         } else {
@@ -306,7 +315,7 @@ pub(super) fn depthwise(g: &Geometry) -> (Case, Depthwise) {
     };
     let scale: Vec<u8> = random_bytes(g.seed ^ 7, blocks as usize * 16)
         .iter()
-        .flat_map(|&b| (f32::from(b) * 2e-4).to_le_bytes())
+        .flat_map(|&b| (f32::from(b) * coarseness(g, 2e-4)).to_le_bytes())
         .collect();
     let mut step = Depthwise {
         arithmetic: g.arithmetic,

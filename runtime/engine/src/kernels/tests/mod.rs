@@ -2,6 +2,7 @@
 
 mod geometry;
 mod guarded;
+mod pixels;
 mod runs;
 mod windows;
 
