@@ -5,6 +5,7 @@ use core::arch::aarch64::*;
 use super::conv::{Job, Places};
 use super::lanes::{four, load_bytes, load_floats, store_bytes, store_floats};
 use super::products::Sums;
+use crate::kernels::scalar::round;
 use crate::step::{Conv, Epilogue};
 
 /// The channels of a block.
@@ -38,7 +39,8 @@ impl Limits {
     #[inline(always)]
     pub fn new(epilogue: &Epilogue) -> Self {
         // Rounding keeps the order: a rounded number inside rounded limits is the limited number rounded.
-        let limit = |x: f32| (crate::kernels::scalar::round(x) as i32 + epilogue.zero_point) as u8;
+        // Those of other arithmetic, which are not used, may be anything.
+        let limit = |x: f32| (round(x) as i32).wrapping_add(epilogue.zero_point) as u8;
         // SAFETY: every 64-bit Arm processor has the instructions.
         unsafe {
             Self {
