@@ -4,6 +4,8 @@
 pub(crate) mod aarch64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512vnni;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+mod pixels;
 pub(crate) mod scalar;
 #[cfg(unix)]
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::neon::Neon;
 use super::products::{Products, Runs, Start, Sums};
 use super::store::{Channels, Limits, store_f32, store_rows, store_scaled, store_u8};
 use crate::cpu::Tier;
+use crate::kernels::pixels::{self, Cursor};
 use crate::kernels::scalar::{self, Operands};
 use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
 
@@ -23,98 +24,8 @@ const NEAR_BYTES: usize = 16 * 1024;
 /// Most runs of taps of a window that there is code for.
 const MAX_RUNS: usize = 64;
 
-/// Where the pixels of a tile lie, in bytes.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Places {
-    pub input: [usize; MAX_PIXELS],
-    pub output: [usize; MAX_PIXELS],
-    pub other: [usize; MAX_PIXELS],
-    /// Of the first pixel's scale in the input.
-    pub scales: usize,
-}
-
-/// A pixel of a step, and where it lies.
-struct Cursor<'a> {
-    step: &'a Conv,
-    image: u32,
-    row: u32,
-    column: u32,
-    input: usize,
-    output: usize,
-    other: usize,
-    number: usize,
-}
-
-impl<'a> Cursor<'a> {
-    /// The first pixel of an image.
-    fn new(step: &'a Conv, image: u32) -> Self {
-        let plane = step.extent.rows as usize * step.extent.columns as usize;
-        let mut found = Self {
-            step,
-            image,
-            row: 0,
-            column: 0,
-            input: 0,
-            output: 0,
-            other: 0,
-            number: image as usize * plane,
-        };
-        found.locate();
-        found
-    }
-
-    fn locate(&mut self) {
-        let step = self.step;
-        self.input = step.input_grid.at(self.image, self.row, self.column);
-        self.output = step.output_grid.at(self.image, self.row, self.column);
-        self.other = step.residual.grid.at(self.image, self.row, self.column);
-    }
-
-    /// The next `count` pixels.
-    fn places(&mut self, count: usize) -> Places {
-        let step = self.step;
-        let mut found = Places {
-            scales: step.row_scales as usize + self.number * 4,
-            ..Places::default()
-        };
-        self.number += count;
-        let [input, output, other] =
-            [&step.input_grid, &step.output_grid, &step.residual.grid].map(|grid| grid.column as usize);
-        if self.column as usize + count < step.extent.columns as usize {
-            // All in one row: those behind the count are not used.
-            for n in 0..MAX_PIXELS {
-                found.input[n] = self.input + n * input;
-                found.output[n] = self.output + n * output;
-                found.other[n] = self.other + n * other;
-            }
-            self.column += count as u32;
-            self.input += count * input;
-            self.output += count * output;
-            self.other += count * other;
-            return found;
-        }
-        for n in 0..count.min(MAX_PIXELS) {
-            found.input[n] = self.input;
-            found.output[n] = self.output;
-            found.other[n] = self.other;
-            self.column += 1;
-            if self.column < step.extent.columns {
-                self.input += input;
-                self.output += output;
-                self.other += other;
-                continue;
-            }
-            self.column = 0;
-            self.row += 1;
-            if self.row == step.extent.rows {
-                self.row = 0;
-                self.image += 1;
-            }
-            self.locate();
-        }
-        found
-    }
-}
+/// Where the pixels of a tile lie.
+pub(super) type Places = pixels::Places<MAX_PIXELS>;
 
 /// A step and its operands.
 pub(super) struct Job<'a> {
@@ -167,19 +78,19 @@ pub(super) fn run(tier: Tier, step: &Conv, operands: &Operands<'_>, output: &mut
     let each = if step.matrix_image == 0 { all } else { 1 };
     for image in (0..all).step_by(each as usize) {
         job.weights = operands.weights[image as usize * step.matrix_image as usize..].as_ptr();
-        let pixels = each as usize * plane;
+        let (begin, pixels) = (image as usize * plane, each as usize * plane);
         match (step.arithmetic, tier) {
-            (Arithmetic::F32, _) => job.run::<Float>(image, pixels),
-            (_, Tier::I8mm) => job.run::<I8mm>(image, pixels),
-            (_, Tier::Dotprod) => job.run::<Dotprod>(image, pixels),
-            _ => job.run::<Neon>(image, pixels),
+            (Arithmetic::F32, _) => job.run::<Float>(begin, pixels),
+            (_, Tier::I8mm) => job.run::<I8mm>(begin, pixels),
+            (_, Tier::Dotprod) => job.run::<Dotprod>(begin, pixels),
+            _ => job.run::<Neon>(begin, pixels),
         }
     }
 }
 
 impl Job<'_> {
-    /// All channels of some pixels, from the first of an image on.
-    fn run<T: Products>(&self, image: u32, pixels: usize) {
+    /// All channels of some pixels, from the one of a number on.
+    fn run<T: Products>(&self, begin: usize, pixels: usize) {
         let blocks = self.step.blocks() as usize;
         let near = (NEAR_BYTES / self.block_bytes.max(1)).clamp(1, MAX_BLOCKS);
         // SAFETY: every 64-bit Arm processor has the instruction.
@@ -195,7 +106,7 @@ impl Job<'_> {
                 // the weights of its blocks lie in their slice.
                 *start = unsafe { T::start(self.runs, self.weights(first + n), self.bias(first + n)) };
             }
-            let mut cursor = Cursor::new(self.step, image);
+            let mut cursor = Cursor::new(self.step, begin);
             let mut rest = pixels;
             while rest > 0 {
                 let count = rest.min(T::PIXELS).min(MAX_PIXELS);

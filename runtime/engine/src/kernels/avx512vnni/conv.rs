@@ -8,6 +8,7 @@
 use core::arch::x86_64::*;
 
 use super::store::{Rounding, is_wide, last_epilogue, store_f32, store_scaled, store_u8};
+use crate::kernels::pixels::{self, Cursor};
 use crate::kernels::scalar::Operands;
 use crate::step::{Arithmetic, Conv, GROUP_BYTES};
 
@@ -22,104 +23,8 @@ const FETCHED_GROUPS: u32 = 16;
 /// Bytes that the processor fetches at a time.
 const LINE: usize = 64;
 
-/// Where the pixels of a tile lie, in bytes.
-#[derive(Default)]
-pub(super) struct Places {
-    pub input: [usize; MAX_PIXELS],
-    pub output: [usize; MAX_PIXELS],
-    pub other: [usize; MAX_PIXELS],
-    /// Of the first pixel's scale in the input.
-    pub scales: usize,
-}
-
-/// A pixel of a step, and where it lies.
-struct Cursor<'a> {
-    step: &'a Conv,
-    image: u32,
-    row: u32,
-    column: u32,
-    input: usize,
-    output: usize,
-    other: usize,
-    number: usize,
-}
-
-impl<'a> Cursor<'a> {
-    /// The pixel of a number, image by image and row by row.
-    fn new(step: &'a Conv, pixel: usize) -> Self {
-        let (rows, columns) = (step.extent.rows as usize, step.extent.columns as usize);
-        let mut found = Self {
-            step,
-            image: (pixel / columns / rows) as u32,
-            row: (pixel / columns % rows) as u32,
-            column: (pixel % columns) as u32,
-            input: 0,
-            output: 0,
-            other: 0,
-            number: pixel,
-        };
-        found.locate();
-        found
-    }
-
-    fn locate(&mut self) {
-        let step = self.step;
-        self.input = step.input_grid.at(self.image, self.row, self.column);
-        self.output = step.output_grid.at(self.image, self.row, self.column);
-        self.other = step.residual.grid.at(self.image, self.row, self.column);
-    }
-
-    fn advance(&mut self) {
-        self.column += 1;
-        if self.column < self.step.extent.columns {
-            self.input += self.step.input_grid.column as usize;
-            self.output += self.step.output_grid.column as usize;
-            self.other += self.step.residual.grid.column as usize;
-            return;
-        }
-        self.column = 0;
-        self.row += 1;
-        if self.row == self.step.extent.rows {
-            self.row = 0;
-            self.image += 1;
-        }
-        self.locate();
-    }
-
-    /// The next `count` pixels.
-    fn places(&mut self, count: usize) -> Places {
-        let mut found = Places {
-            scales: self.step.row_scales as usize + self.number * 4,
-            ..Places::default()
-        };
-        self.number += count;
-        let step = self.step;
-        if self.column as usize + count <= step.extent.columns as usize {
-            // All in one row.
-            let [input, output, other] =
-                [&step.input_grid, &step.output_grid, &step.residual.grid].map(|grid| grid.column as usize);
-            for n in 0..count {
-                found.input[n] = self.input + n * input;
-                found.output[n] = self.output + n * output;
-                found.other[n] = self.other + n * other;
-            }
-            // To the last of them, and one further.
-            self.column += count as u32 - 1;
-            self.input += (count - 1) * input;
-            self.output += (count - 1) * output;
-            self.other += (count - 1) * other;
-            self.advance();
-            return found;
-        }
-        for n in 0..count {
-            found.input[n] = self.input;
-            found.output[n] = self.output;
-            found.other[n] = self.other;
-            self.advance();
-        }
-        found
-    }
-}
+/// Where the pixels of a tile lie.
+pub(super) type Places = pixels::Places<MAX_PIXELS>;
 
 /// A step and its operands.
 pub(super) struct Job<'a> {
