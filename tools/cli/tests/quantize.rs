@@ -139,6 +139,31 @@ fn a_network_without_a_head_is_judged_by_its_vectors() {
 }
 
 #[test]
+fn operations_go_back_to_float_until_the_drop_that_was_asked_for_holds() {
+    let folder = folder();
+    let folder = folder.path();
+    for name in ["calib", "tune", "eval"] {
+        let arguments = format!("preprocess -b net.limbic -d {name}.csv -o {name}.npz");
+        limbic(folder, &arguments).expect(0);
+    }
+    limbic(folder, "convert net.onnx --input pixels:1x1x8x8 -o alone.limbic").expect(0);
+    let quantize =
+        "quantize alone.limbic --recipe recipe.toml --calib calib.npz --tune tune.npz --eval eval.npz";
+    let done = limbic(folder, &format!("{quantize} --max-drop 0 -o q.limbic")).expect(0);
+    line(&done.stdout, &["scheme int8, 0.0 % of"]);
+    for node in ["/stem/Conv_output_0", "/wide/Conv_output_0", "logits"] {
+        line(
+            &done.stdout,
+            &[
+                &format!("  {node}: "),
+                "returned to float",
+                "dB between the outputs",
+            ],
+        );
+    }
+}
+
+#[test]
 fn sets_that_share_items_or_have_labels_of_no_head_are_refused() {
     let folder = folder();
     let folder = folder.path();
