@@ -56,6 +56,24 @@ impl<'a> Tensors<'a> {
     }
 }
 
+/// Functions of one element that every instruction set has code for beside plain Rust.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+fn is_vectorised(function: crate::step::Function) -> bool {
+    use crate::step::Function;
+    matches!(
+        function,
+        Function::Relu
+            | Function::Clip
+            | Function::Sigmoid
+            | Function::Tanh
+            | Function::Erf
+            | Function::Gelu
+            | Function::Swish
+            | Function::HardSwish
+            | Function::Exp
+    )
+}
+
 /// Bytes as `f32`; a rest of less than four is left out.
 pub(crate) fn floats(bytes: &[u8]) -> &[f32] {
     whole(bytes)

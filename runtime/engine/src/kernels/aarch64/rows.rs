@@ -2,9 +2,9 @@
 
 use core::arch::aarch64::*;
 
-use super::functions::{function_run, is_known};
+use super::functions::function_run;
 use super::lanes::{four, load_floats, store_bytes};
-use crate::kernels::{floats, floats_mut, for_each_run};
+use crate::kernels::{floats, floats_mut, for_each_run, is_vectorised};
 use crate::step::{Function, QuantizeRows, ROW_ZERO};
 
 /// Elements at a time.
@@ -17,7 +17,7 @@ const NEAR_TIE: f32 = 0.4999;
 
 /// Quantizes rows of a step that was checked; `false` where there is no code for the function, and nothing has run.
 pub(super) fn quantize(step: &QuantizeRows, input: &[u8], output: &mut [u8]) -> bool {
-    if step.function != Function::Identity && !is_known(step.function) {
+    if step.function != Function::Identity && !is_vectorised(step.function) {
         return false;
     }
     let input = floats(input);

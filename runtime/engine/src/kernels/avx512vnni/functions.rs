@@ -4,28 +4,12 @@ use core::arch::x86_64::*;
 
 use super::gelu::Gelu;
 use super::lanes::{LANES, load, mask, store};
-use crate::kernels::{floats, floats_mut, for_each_run};
+use crate::kernels::{floats, floats_mut, for_each_run, is_vectorised};
 use crate::step::{Function, Normalize, Softmax, Unary};
-
-/// Whether there is code for a function.
-pub(super) fn is_known(function: Function) -> bool {
-    matches!(
-        function,
-        Function::Relu
-            | Function::Clip
-            | Function::Sigmoid
-            | Function::Tanh
-            | Function::Erf
-            | Function::Gelu
-            | Function::Swish
-            | Function::HardSwish
-            | Function::Exp
-    )
-}
 
 /// Runs a function there is code for; `false` where there is none, and nothing has run.
 pub(super) fn unary(step: &Unary, input: &[u8], output: &mut [u8]) -> bool {
-    if !is_known(step.function) || step.input.strides[5] != 1 || step.output.strides[5] != 1 {
+    if !is_vectorised(step.function) || step.input.strides[5] != 1 || step.output.strides[5] != 1 {
         return false;
     }
     let count = step.dims[5] as usize;

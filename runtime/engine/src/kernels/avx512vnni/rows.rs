@@ -2,15 +2,15 @@
 
 use core::arch::x86_64::*;
 
-use super::functions::{function_run, is_known};
+use super::functions::function_run;
 use super::lanes::{LANES, LEAST_SCALE, NEAR_TIE, load, store_bytes};
-use crate::kernels::{floats, floats_mut, for_each_run};
+use crate::kernels::{floats, floats_mut, for_each_run, is_vectorised};
 use crate::step::{Function, QuantizeRows, ROW_ZERO};
 
 /// Quantizes rows of a step that was checked, on a processor with the instructions; `false` where there is no code for
 /// the function, and nothing has run.
 pub(super) fn quantize(step: &QuantizeRows, input: &[u8], output: &mut [u8]) -> bool {
-    if step.function != Function::Identity && !is_known(step.function) {
+    if step.function != Function::Identity && !is_vectorised(step.function) {
         return false;
     }
     let input = floats(input);
