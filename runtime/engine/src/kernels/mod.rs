@@ -3,10 +3,14 @@
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub(crate) mod aarch64;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512vnni;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 mod pixels;
 pub(crate) mod scalar;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+mod sixteen;
 #[cfg(unix)]
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,8 @@ pub(crate) fn run_step<'a>(
     match cpu.tier() {
         #[cfg(target_arch = "x86_64")]
         Tier::Avx512Vnni => avx512vnni::run(step, tensors, constant, output),
+        #[cfg(target_arch = "x86_64")]
+        tier @ (Tier::Avx2 | Tier::AvxVnni) => avx2::run(tier, step, tensors, constant, output),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         tier @ (Tier::Neon | Tier::Dotprod | Tier::I8mm) => {
             aarch64::run(tier, step, tensors, constant, output);

@@ -13,7 +13,7 @@ mod rows;
 mod typed;
 
 pub(crate) use conv::Operands;
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 pub(crate) use conv::run as conv;
 pub(crate) use depthwise::run as depthwise;
 pub(crate) use pool::{pixel as pool_pixel, window};

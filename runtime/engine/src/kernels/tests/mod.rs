@@ -78,8 +78,19 @@ impl Case {
         }
     }
 
-    /// What each tier writes, the scalar one first; pages behind inputs, weights and output can't be touched.
+    /// What each tier writes, the scalar one first.
     fn outputs(&self, step: &Step) -> Vec<Vec<u8>> {
+        let cpus = Cpu::detect().tiers().collect::<Vec<_>>();
+        let found = cpus.into_iter().rev().map(|cpu| {
+            self.made(step, &|tensors, constant, output| {
+                run_step(cpu, step, tensors, constant, output);
+            })
+        });
+        found.collect()
+    }
+
+    /// What a kernel writes; pages behind inputs, weights and output can't be touched.
+    fn made(&self, step: &Step, kernel: Kernel<'_>) -> Vec<u8> {
         let pack = Guarded::new(&self.pack);
         let packs = [pack.get()];
         let limits = Limits {
@@ -95,15 +106,14 @@ impl Case {
             behind: &[],
             behind_offset: output.end() as usize,
         };
-        let cpus = Cpu::detect().tiers().collect::<Vec<_>>();
-        let found = cpus.into_iter().rev().map(|cpu| {
-            let mut out = Guarded::new(&vec![0; output.bytes as usize]);
-            run_step(cpu, step, &tensors, &constant, out.get_mut());
-            out.get().to_vec()
-        });
-        found.collect()
+        let mut out = Guarded::new(&vec![0; output.bytes as usize]);
+        kernel(&tensors, &constant, out.get_mut());
+        out.get().to_vec()
     }
 }
+
+/// Runs a step on tensors and constants.
+type Kernel<'a> = &'a dyn for<'b> Fn(&Tensors<'b>, &dyn Fn(&Blob) -> &'b [u8], &mut [u8]);
 
 /// Integers are equal; floats differ by rounding only.
 fn assert_same(outputs: &[Vec<u8>], float: bool) {

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::geometry::{bordered, conv, depthwise, geometry, slid};
 use super::{Case, assert_same, random_bytes, random_floats};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{Cpu, Tier};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::{avx2, run_step};
 use crate::step::*;
 
 proptest! {
@@ -13,6 +17,25 @@ proptest! {
     fn convolutions_of_all_tiers_are_equal(g in geometry()) {
         let (case, step) = conv(&g);
         assert_same(&case.outputs(&step.into()), g.arithmetic != Arithmetic::U8ToU8);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn products_of_256_bits_are_equal_in_the_encoding_of_avx512(mut g in geometry()) {
+        if Cpu::detect().tier() == Tier::Avx512Vnni {
+            if g.arithmetic == Arithmetic::F32 {
+                g.arithmetic = Arithmetic::U8ToU8;
+            }
+            let (case, step) = conv(&g);
+            let scalar = case.made(&step.into(), &|tensors, constant, output| {
+                run_step(Cpu::scalar(), &step.into(), tensors, constant, output);
+            });
+            let found = case.made(&step.into(), &|tensors, constant, output| {
+                // SAFETY: a processor of this tier has the instructions.
+                unsafe { avx2::run_encoded(&step, tensors, constant, output) };
+            });
+            assert_same(&[scalar, found], g.arithmetic != Arithmetic::U8ToU8);
+        }
     }
 
     #[test]
