@@ -1,7 +1,7 @@
 //! Convolutions and matrix products: tiles of pixels by blocks of 16 channels.
 
 use super::lanes::{Lanes, Work};
-use super::store::{self, Channels, store_f32, store_rows, store_scaled, store_u8};
+use super::store::{self, Channels, Stored, store_whole};
 use crate::kernels::pixels::{self, Cursor};
 use crate::kernels::scalar::{self, Operands};
 use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
@@ -81,6 +81,8 @@ pub(super) struct Job<'a, T: Products> {
     pub output: *mut u8,
     /// Of an integer output.
     pub limits: <T::Lanes as Lanes>::Limits,
+    /// Whether whole blocks are requantized, and nothing is added.
+    is_plain: bool,
     runs: Runs<'a>,
     /// Weights of the images at hand.
     weights: *const u8,
@@ -147,6 +149,9 @@ impl<T: Products> Work for Whole<'_, T> {
                     &step.residual.epilogue
                 },
             ),
+            is_plain: step.arithmetic == Arithmetic::U8ToU8
+                && operands.other.is_empty()
+                && step.channels as usize >= BLOCK,
             runs: self.runs,
             weights: operands.weights.as_ptr(),
             block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
@@ -245,9 +250,9 @@ impl<T: Products, const P: usize> Work for Tile<'_, T, P> {
             unsafe {
                 // The last block may repeat channels of the one before; whole tiles leave half of them out.
                 if P == T::PIXELS && block * BLOCK >= channels.first + BLOCK / 2 {
-                    job.block::<P, 8>(places, windows, &channels, start);
+                    job.block::<P, 8>(places, windows, channels, start);
                 } else {
-                    job.block::<P, 0>(places, windows, &channels, start);
+                    job.block::<P, 0>(places, windows, channels, start);
                 }
             }
         }
@@ -264,24 +269,24 @@ impl<T: Products> Job<'_, T> {
         &self,
         places: &Places,
         windows: [*const u8; P],
-        channels: &Channels,
+        channels: Channels,
         start: &Start<T::Lanes>,
     ) {
         let weights = self.weights(channels.table / GROUP_BYTES);
         // SAFETY: as for this function; channels that are not there are left out.
         unsafe {
             let sums = self.products.sums::<P, BEGIN>(self.runs, windows, weights, start);
-            if T::REALS {
-                store_f32::<_, P, BEGIN>(self, places, channels, sums);
+            if !T::REALS && self.is_plain {
+                store_whole::<_, P, BEGIN>(self, places, &channels, sums);
                 return;
             }
-            match self.step.arithmetic {
-                Arithmetic::U8ToU8 => store_u8::<_, P, BEGIN>(self, places, channels, sums),
-                Arithmetic::RowsToF32 => store_rows::<_, P, BEGIN>(self, places, channels, sums),
-                Arithmetic::U8ToF32 | Arithmetic::F32 => {
-                    store_scaled::<_, P, BEGIN>(self, places, channels, sums);
-                }
-            }
+            self.products.enter(Stored {
+                job: self,
+                places,
+                channels,
+                sums: &sums,
+                begin: BEGIN,
+            });
         }
     }
 }
