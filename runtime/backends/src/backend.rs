@@ -272,7 +272,7 @@ pub fn use_tensorflow_lite(library: &std::path::Path) {
     crate::tflite::library::tell(library);
 }
 
-/// The backend of this name; what stands behind an `@` narrows it down.
+/// The backend of this name on the caller's thread; what stands behind an `@` narrows it down.
 ///
 /// `engine` uses the best instructions of this processor, `engine@scalar` the named tier at most. `ort` computes on the
 /// processor, `ort@cuda` and `ort@tensorrt` on the named provider alone, `ort@cuda+cpu` on the second where the first
@@ -283,23 +283,38 @@ pub fn use_tensorflow_lite(library: &std::path::Path) {
 /// there are; [`ErrorKind::Library`] or [`ErrorKind::Provider`] where a native library, or what should compute in it, is
 /// not there.
 pub fn by_name(name: &str) -> Result<Box<dyn Backend>> {
+    with_threads(name, 1)
+}
+
+/// As [`by_name`], each session with threads of its own: so many at most, the caller's included.
+///
+/// [`Placement::threads`] says how many a run uses: the engine uses no more than the process may at a time, and one
+/// where more would not make a run shorter; `tract` always uses one. Threads sleep between two runs and end with their
+/// session.
+///
+/// # Errors
+/// As [`by_name`].
+pub fn with_threads(name: &str, threads: usize) -> Result<Box<dyn Backend>> {
+    let threads = threads.max(1);
     #[cfg(feature = "engine")]
     if let Some(tier) = name.strip_prefix("engine@") {
-        return Ok(Box::new(crate::engine::Engine::with_tier(tier)?));
+        return Ok(Box::new(
+            crate::engine::Engine::with_tier(tier)?.with_threads(threads),
+        ));
     }
     #[cfg(feature = "ort")]
     if let Some(providers) = name.strip_prefix("ort@") {
-        return Ok(Box::new(crate::ort::Ort::with_providers(providers)?));
+        return Ok(Box::new(crate::ort::Ort::with_providers(providers, threads)?));
     }
     match name {
         #[cfg(feature = "engine")]
-        "engine" => Ok(Box::new(crate::engine::Engine::detect())),
+        "engine" => Ok(Box::new(crate::engine::Engine::detect().with_threads(threads))),
         #[cfg(feature = "tract")]
         "tract" => Ok(Box::new(crate::tract::Tract)),
         #[cfg(feature = "ort")]
-        "ort" => Ok(Box::new(crate::ort::Ort::with_providers("cpu")?)),
+        "ort" => Ok(Box::new(crate::ort::Ort::with_providers("cpu", threads)?)),
         #[cfg(feature = "tflite")]
-        "tflite" => Ok(Box::new(crate::tflite::Tflite::new()?)),
+        "tflite" => Ok(Box::new(crate::tflite::Tflite::new(threads)?)),
         other => {
             let compiled = compiled();
             let expected = match compiled.as_slice() {

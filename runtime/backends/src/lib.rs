@@ -6,7 +6,7 @@
 //! graphs, both with no native library. Feature `ort` runs ONNX graphs in ONNX Runtime and feature `tflite` flatbuffers
 //! in TensorFlow Lite; their libraries are named while running, in `ORT_DYLIB_PATH` and `TFLITE_DYLIB_PATH` or by
 //! `use_onnx_runtime` and `use_tensorflow_lite`.
-//! No backend starts a thread.
+//! A session runs on the caller's thread, and on threads of its own where [`with_threads`] asks for them.
 //!
 //! ```no_run
 //! use limbic_backends::{ProgramFile, ProgramSource, TensorView, TensorViewMut, by_name};
@@ -30,7 +30,6 @@
 //! )?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![cfg_attr(not(any(feature = "ort", feature = "tflite")), forbid(unsafe_code))]
 #![deny(unsafe_code, missing_docs)]
 
 mod backend;
@@ -63,7 +62,7 @@ pub use backend::use_onnx_runtime;
 pub use backend::use_tensorflow_lite;
 pub use backend::{
     Backend, Placement, Program, ProgramFile, ProgramReport, ProgramSource, Session, SessionState,
-    WeightPack, by_name, compiled,
+    WeightPack, by_name, compiled, with_threads,
 };
 pub use choice::choose_variant;
 pub use error::{Error, ErrorKind, Result};

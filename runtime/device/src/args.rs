@@ -23,6 +23,8 @@ Options:
                        and the folders below `models` in the current folder
       --backend NAME   Inference backend; required once named. With feature ort: `ort`, `ort@cuda`, `ort@tensorrt`, and
                        `ort@cuda+cpu` where the second may stand in for the first
+      --threads N      Threads of a network's run at most; those that would not make it shorter are not started
+                       [default: 1]
       --onnx-runtime FILE  ONNX Runtime's library, in place of the one in $ORT_DYLIB_PATH (feature ort)
       --pace PACE      How fast a file is replayed: `real` as it would come live, `fast` without waiting [default: real]
       --fuse-ms N      Fuse answers of different senses that came within N ms of each other; 0 never [default: 5000]
@@ -54,6 +56,8 @@ pub struct Options {
     pub bundles: Vec<PathBuf>,
     /// Backend that the user named.
     pub backend: Option<String>,
+    /// Threads of a network's run at most.
+    pub threads: usize,
     /// ONNX Runtime's library that the user named.
     #[cfg(feature = "ort")]
     pub onnx_runtime: Option<PathBuf>,
@@ -71,6 +75,7 @@ pub fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
         inputs: Vec::new(),
         bundles: Vec::new(),
         backend: None,
+        threads: 1,
         #[cfg(feature = "ort")]
         onnx_runtime: None,
         paced: true,
@@ -93,6 +98,7 @@ pub fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("backend") => options.backend = Some(parser.value()?.string()?),
             #[cfg(feature = "ort")]
             Arg::Long("onnx-runtime") => options.onnx_runtime = Some(parser.value()?.into()),
+            Arg::Long("threads") => options.threads = parser.value()?.parse()?,
             Arg::Long("fuse-ms") => options.fuse_ms = parser.value()?.parse()?,
             Arg::Long("pace") => {
                 let pace = parser.value()?.string()?;
@@ -141,6 +147,7 @@ mod tests {
             (&["fly"], "fly"),
             (&[], "run"),
             (&["run", "--fuse-ms", "soon"], "soon"),
+            (&["run", "--threads", "many"], "many"),
         ] {
             let error = parsed(args).unwrap_err();
             assert!(error.contains(word), "{args:?}: {error}");

@@ -36,8 +36,8 @@ pub fn run(options: &Options) -> Result<()> {
     for uri in &options.inputs {
         let source = feed::open(uri, options.paced)?;
         let sense = sense_of(source.sense());
-        let recognizer = recognizer_for(sense, &files, options.backend.as_deref())
-            .with_context(|| format!("no model for {uri}"))?;
+        let recognizer =
+            recognizer_for(sense, &files, options).with_context(|| format!("no model for {uri}"))?;
         feeds.push((source, recognizer));
     }
     let clock = Arc::new(SystemClock::new());
@@ -93,9 +93,9 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Opens the bundle for a sense out of several.
-fn recognizer_for(sense: Sense, files: &[std::path::PathBuf], backend: Option<&str>) -> Result<Recognizer> {
-    let mut builder = Recognizer::builder();
-    if let Some(backend) = backend {
+fn recognizer_for(sense: Sense, files: &[std::path::PathBuf], options: &Options) -> Result<Recognizer> {
+    let mut builder = Recognizer::builder().threads(options.threads);
+    if let Some(backend) = &options.backend {
         builder = builder.backend(backend);
     }
     let mut found = false;

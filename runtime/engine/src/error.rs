@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Pack,
     /// The memory lent for a run is too short or not aligned to 64 bytes.
     Arena,
+    /// A thread that was lent for a run ended inside a part of a step; what the run left in the arena means nothing.
+    Worker,
 }
 
 impl Error {
@@ -76,6 +78,7 @@ impl fmt::Display for ErrorKind {
             Self::Bounds => "outside its buffers",
             Self::Pack => "wrong weight pack",
             Self::Arena => "unfit memory",
+            Self::Worker => "a thread that ended",
         })
     }
 }

@@ -23,9 +23,11 @@ mod record;
 mod run;
 mod span;
 pub mod step;
+mod workers;
 
 pub use cpu::{Cpu, Tier};
 pub use error::{Error, ErrorKind, Result};
 pub use plan::{Plan, Port, Role};
 pub use record::{Record, Words};
 pub use span::{Blob, Extent, Grid, Halo, Span};
+pub use workers::{Alone, Workers};

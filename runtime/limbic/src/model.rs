@@ -44,7 +44,7 @@ pub(crate) enum Data {
 pub(crate) type Logits = Vec<Vec<f32>>;
 
 impl Model {
-    pub(crate) fn open(bundle: Bundle, backend: Option<&str>) -> Result<Self> {
+    pub(crate) fn open(bundle: Bundle, backend: Option<&str>, threads: usize) -> Result<Self> {
         let manifest = bundle.manifest();
         let pipeline = Pipeline::of(&bundle)?;
         let sense = match &pipeline {
@@ -53,7 +53,8 @@ impl Model {
             Pipeline::Text(_) => Sense::Text,
         };
         let variant = choose_variant(&bundle, backend)?;
-        let engine = limbic_backends::by_name(backend.unwrap_or(&variant.backend)).map_err(Error::backend)?;
+        let engine = limbic_backends::with_threads(backend.unwrap_or(&variant.backend), threads)
+            .map_err(Error::backend)?;
         let mut programs = BTreeMap::new();
         for spec in &manifest.programs {
             let found = ProgramFile::of(&bundle, variant, &spec.name).map_err(Error::bundle)?;

@@ -31,6 +31,7 @@ pub struct Recognizer {
 pub struct Builder {
     bundles: Vec<Bundle>,
     backend: Option<String>,
+    threads: usize,
     fusion: Option<FusionParams>,
 }
 
@@ -76,6 +77,15 @@ impl Builder {
         self
     }
 
+    /// Lets each network run on so many threads at most, the caller's included; without it on the caller's alone.
+    ///
+    /// Answers are the same. Threads that would not make a network's run shorter are not started.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// Weights and valence table of the fusion, instead of the built-in ones.
     #[must_use]
     pub fn fusion(mut self, params: FusionParams) -> Self {
@@ -104,7 +114,7 @@ impl Builder {
                     ),
                 ));
             }
-            models.push(Model::open(bundle, self.backend.as_deref())?);
+            models.push(Model::open(bundle, self.backend.as_deref(), self.threads.max(1))?);
         }
         if models.is_empty() {
             return Err(Error::new(ErrorKind::NoModel, "no bundle was given"));

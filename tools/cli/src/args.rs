@@ -86,6 +86,10 @@ pub struct Models {
     /// instruction set; `ort@cuda` needs that provider, `ort@cuda+cpu` lets the second stand in for it.
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
+
+    /// Threads of a network's run at most; answers are the same. Those that would not make it shorter are not started.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub threads: usize,
 }
 
 /// `limbic demo`
@@ -316,11 +320,12 @@ pub struct Bench {
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub rounds: usize,
 
-    /// Threads of a run.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub threads: usize,
+    /// Threads of a run at most, by comma: each backend is measured with each number. The engine uses no more than this
+    /// process may at a time, and one where more would not make a run shorter.
+    #[arg(long, default_value = "1", value_name = "N", value_delimiter = ',')]
+    pub threads: Vec<usize>,
 
-    /// Print one JSON object a backend.
+    /// Print one JSON object a measurement.
     #[arg(long)]
     pub json: bool,
 

@@ -73,12 +73,16 @@ pub const PICTURE: Sample = Sample {
 
 /// Opens the models that the user named, or the bundled ones.
 pub fn open(models: &Models) -> Result<Recognizer> {
-    open_bundles(&models.bundle, models.backend.as_deref())
+    open_bundles(&models.bundle, models.backend.as_deref(), models.threads)
 }
 
 /// Opens bundle files, or the bundled models when there are none.
-pub fn open_bundles(files: &[std::path::PathBuf], backend: Option<&str>) -> Result<Recognizer> {
-    let mut builder: Builder = Recognizer::builder();
+pub fn open_bundles(
+    files: &[std::path::PathBuf],
+    backend: Option<&str>,
+    threads: usize,
+) -> Result<Recognizer> {
+    let mut builder: Builder = Recognizer::builder().threads(threads);
     if let Some(backend) = backend {
         builder = builder.backend(backend);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use limbic_backends::{Backend, Program, ProgramFile, ProgramSource, by_name, choose_variant};
+use limbic_backends::{Backend, Program, ProgramFile, ProgramSource, choose_variant, with_threads};
 use limbic_bundle::{Bundle, ProgramSpec, Variant};
 
 /// A program, loaded.
@@ -19,13 +19,13 @@ pub struct OpenedProgram<'b> {
 
 impl<'b> OpenedProgram<'b> {
     /// Loads a program on a backend: `NAME`, `NAME@TIER` or `NAME@PROVIDER`, and `#VARIANT` behind it for another variant
-    /// than the backend's own.
-    pub fn open(bundle: &'b Bundle, spec: &ProgramSpec, named: &str) -> Result<Self> {
+    /// than the backend's own; a run on so many threads at most.
+    pub fn open(bundle: &'b Bundle, spec: &ProgramSpec, named: &str, threads: usize) -> Result<Self> {
         let (name, variant) = match named.split_once('#') {
             Some((name, variant)) => (name, Some(variant)),
             None => (named, None),
         };
-        let backend = by_name(name)?;
+        let backend = with_threads(name, threads)?;
         let variant = choose_variant(bundle, name, variant).with_context(|| {
             let own = bundle.manifest().variants.iter();
             let own = own.map(|variant| format!("{} for {}", variant.name, variant.backend));

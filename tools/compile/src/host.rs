@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use limbic_engine::plan::{ARENA_ALIGNMENT, Dtype};
-use limbic_engine::{Cpu, Plan, Port, Role};
+use limbic_engine::{Alone, Cpu, Plan, Port, Role, Workers};
 use limbic_graph::conformance::{Bound, System};
 use limbic_graph::passes::simplify;
 use limbic_graph::{Error, ErrorKind, Graph, Result, Storage, Tensor, onnx};
@@ -60,6 +60,19 @@ fn refused(error: limbic_engine::Error) -> Error {
 /// [`ErrorKind::Dtype`] or [`ErrorKind::Shape`] naming an input that does not fit its port;
 /// [`ErrorKind::Malformed`] for a plan that the engine does not accept.
 pub fn run(compiled: &Compiled, cpu: Cpu, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    run_with(compiled, cpu, &Alone, inputs)
+}
+
+/// As [`run`], with workers for the parts of a step.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    compiled: &Compiled,
+    cpu: Cpu,
+    workers: &dyn Workers,
+    inputs: &[Tensor],
+) -> Result<Vec<Tensor>> {
     let packs: Vec<Aligned> = compiled.packs.iter().map(|pack| Aligned::new(pack)).collect();
     let packs: Vec<&[u8]> = packs.iter().map(Aligned::get).collect();
     let plan = Plan::check(&compiled.plan, &packs, cpu).map_err(refused)?;
@@ -80,7 +93,7 @@ pub fn run(compiled: &Compiled, cpu: Cpu, inputs: &[Tensor]) -> Result<Vec<Tenso
         let begin = port.span().offset as usize;
         arena.get_mut()[begin..begin + bytes.len()].copy_from_slice(&bytes);
     }
-    plan.run(arena.get_mut()).map_err(refused)?;
+    plan.run_with(arena.get_mut(), workers).map_err(refused)?;
     let wanted = ports.iter().filter(|port| port.role() == Role::Output);
     wanted
         .map(|port| {

@@ -3,7 +3,9 @@
 
 mod engine;
 
-use engine::{Random, check};
+use engine::{Random, Threads, bits, check, cpus, run};
+use limbic_compile::compile;
+use limbic_compile::host::run_with;
 use limbic_engine::Tier;
 use limbic_graph::infer::infer;
 use limbic_graph::op::{Binary, Convolution, Padding, Pool, PoolKind, Reduce, Unary};
@@ -264,7 +266,8 @@ impl Net {
     }
 }
 
-fn check_network(seed: u64, integers: bool, dims: &[usize], layers: &[u8]) {
+/// A random network of some layers, and an input for it.
+fn network(seed: u64, integers: bool, dims: &[usize], layers: &[u8]) -> (Graph, Tensor) {
     let mut net = Net::new(seed, integers, dims);
     let x = if integers {
         net.random.int8s(dims)
@@ -283,7 +286,12 @@ fn check_network(seed: u64, integers: bool, dims: &[usize], layers: &[u8]) {
     }
     net.finish();
     let x = x.with_quantization(net.graph.value(net.graph.inputs[0]).ty.quantization.clone());
-    check(&net.graph, &[x], 1e-4);
+    (net.graph, x)
+}
+
+fn check_network(seed: u64, integers: bool, dims: &[usize], layers: &[u8]) {
+    let (graph, x) = network(seed, integers, dims, layers);
+    check(&graph, &[x], 1e-4);
 }
 
 proptest! {
@@ -311,6 +319,27 @@ proptest! {
         let (n, c, h, w) = extents;
         let dims = if flat { vec![n, c, w] } else { vec![n, c, h, w] };
         check_network(seed, false, &dims, &layers);
+    }
+}
+
+#[test]
+fn threads_side_by_side_give_the_bits_of_one() {
+    for seed in 0..12 {
+        let layers = [0, 7, 8, 0, 9, 10, 3, 5];
+        let (graph, x) = network(seed, seed % 2 == 0, &[1, 1 + seed as usize, 9, 11], &layers);
+        let compiled = compile(&graph).unwrap();
+        for cpu in cpus() {
+            let alone = run(&compiled, cpu, std::slice::from_ref(&x)).unwrap();
+            for count in [2, 4] {
+                let shared = run_with(&compiled, cpu, &Threads(count), std::slice::from_ref(&x)).unwrap();
+                assert_eq!(
+                    bits(&shared),
+                    bits(&alone),
+                    "{count} threads\n{}",
+                    compiled.report
+                );
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine on compiled plans: read in place, run with the instructions that the processor has.
 
+mod pool;
 mod program;
 mod session;
 
@@ -16,19 +17,33 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Engine {
     cpu: Cpu,
+    /// Threads of a run at most, the caller's included.
+    threads: usize,
 }
 
 impl Engine {
     /// All instructions of this processor.
     pub(crate) fn detect() -> Self {
-        Self { cpu: Cpu::detect() }
+        Self {
+            cpu: Cpu::detect(),
+            threads: 1,
+        }
+    }
+
+    /// On so many threads at most, the caller's included: no more than this process may use at a time.
+    pub(crate) fn with_threads(self, threads: usize) -> Self {
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            threads: threads.clamp(1, most),
+            ..self
+        }
     }
 
     /// No instructions above a tier.
     pub(crate) fn with_tier(name: &str) -> Result<Self> {
         let cpu = Cpu::detect();
         if let Some(cpu) = cpu.tiers().find(|cpu| cpu.tier().name() == name) {
-            return Ok(Self { cpu });
+            return Ok(Self { cpu, threads: 1 });
         }
         let tiers: Vec<&str> = cpu.tiers().map(|cpu| cpu.tier().name()).collect();
         Err(Error::new(
@@ -54,11 +69,11 @@ impl Backend for Engine {
     }
 
     fn load(&self, source: &ProgramSource<'_>) -> Result<Arc<dyn Program>> {
-        Ok(Arc::new(EngineProgram::load(source, self.cpu)?))
+        Ok(Arc::new(EngineProgram::load(source, self.cpu, self.threads)?))
     }
 
     fn describe(&self, source: &ProgramSource<'_>) -> Result<ProgramReport> {
-        let program = EngineProgram::load(source, self.cpu)?;
+        let program = EngineProgram::load(source, self.cpu, 1)?;
         let mut operators = BTreeMap::new();
         let mut macs = Vec::new();
         for (signature, compiled) in program.compiled() {

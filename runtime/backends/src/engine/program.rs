@@ -9,8 +9,12 @@ use limbic_engine::{Cpu, Plan, Role as PortRole, Span};
 use self_cell::self_cell;
 
 use crate::backend::{Placement, Program, ProgramFile, ProgramSource, Session};
+use crate::engine::pool::LEAST_PART;
 use crate::engine::session::EngineSession;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Nanoseconds that several threads must spare a run for them to be woken: as long as that takes.
+const LEAST_SPARED: u64 = 50_000;
 
 self_cell!(
     /// A plan and the files that it reads.
@@ -28,6 +32,8 @@ pub(super) struct Compiled {
     checked: Checked,
     /// Where each tensor of the signature lies in the arena, in the signature's order.
     pub(super) spans: Vec<Span>,
+    /// Whether several threads make a run shorter.
+    pub(super) shared: bool,
 }
 
 impl Compiled {
@@ -50,13 +56,15 @@ pub(super) struct Loaded {
     pub(super) signatures: Vec<Signature>,
     /// One for each signature.
     pub(super) compiled: Vec<Compiled>,
+    /// Threads of a run at most, the caller's included: 1 where more would not make any run shorter.
+    pub(super) threads: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct EngineProgram(Arc<Loaded>);
 
 impl EngineProgram {
-    pub(super) fn load(source: &ProgramSource<'_>, cpu: Cpu) -> Result<Self> {
+    pub(super) fn load(source: &ProgramSource<'_>, cpu: Cpu, threads: usize) -> Result<Self> {
         if source.format != GraphFormat::Plan {
             return Err(Error::new(
                 ErrorKind::UnsupportedFormat,
@@ -82,12 +90,14 @@ impl EngineProgram {
                         format!("plans for {found:?}"),
                     )
                 })?;
-            compiled.push(prepare(&place, file, signature, cpu)?);
+            compiled.push(prepare(&place, file, signature, cpu, threads)?);
         }
+        let shared = compiled.iter().any(|compiled| compiled.shared);
         Ok(Self(Arc::new(Loaded {
             name: source.name.to_owned(),
             signatures: source.signatures.to_vec(),
             compiled,
+            threads: if shared { threads } else { 1 },
         })))
     }
 
@@ -102,7 +112,10 @@ impl Program for EngineProgram {
     }
 
     fn placement(&self) -> Placement {
-        Placement::caller()
+        Placement {
+            threads: self.0.threads,
+            ..Placement::caller()
+        }
     }
 
     fn session(&self) -> Result<Box<dyn Session>> {
@@ -119,7 +132,13 @@ fn malformed(place: &str, error: limbic_engine::Error) -> Error {
     Error::new(kind, place, "a plan of this release", error)
 }
 
-fn prepare(place: &str, file: &ProgramFile, signature: &Signature, cpu: Cpu) -> Result<Compiled> {
+fn prepare(
+    place: &str,
+    file: &ProgramFile,
+    signature: &Signature,
+    cpu: Cpu,
+    threads: usize,
+) -> Result<Compiled> {
     let checked = Checked::try_new(file.clone(), |file| {
         let packs: Vec<&[u8]> = file.packs.iter().map(|pack| &*pack.content).collect();
         Plan::check(&file.content, &packs, cpu)
@@ -154,7 +173,14 @@ fn prepare(place: &str, file: &ProgramFile, signature: &Signature, cpu: Cpu) -> 
             ));
         }
     }
-    Ok(Compiled { checked, spans })
+    let spared = plan
+        .spared_nanoseconds(threads, LEAST_PART)
+        .map_err(|error| malformed(place, error))?;
+    Ok(Compiled {
+        checked,
+        spans,
+        shared: threads > 1 && spared >= LEAST_SPARED,
+    })
 }
 
 /// Where a tensor of the signature lies, its type and extents being those of the plan.

@@ -11,6 +11,7 @@ use limbic_engine::plan::ARENA_ALIGNMENT;
 
 use crate::backend::{Session, SessionState, StateTensor};
 use crate::bytes::{bytes_of, copy, fill};
+use crate::engine::pool::Pool;
 use crate::engine::program::Loaded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::matching::matched;
@@ -24,6 +25,8 @@ pub(super) struct EngineSession {
     /// Memory of the longest arena, with room to align it.
     memory: Vec<u8>,
     arena: Range<usize>,
+    /// Threads beside the caller's, where they make some run shorter.
+    pool: Option<Pool>,
 }
 
 impl EngineSession {
@@ -39,11 +42,13 @@ impl EngineSession {
         for (name, _, span) in states(&program) {
             state.insert(name.to_owned(), vec![0; span.bytes as usize]);
         }
+        let pool = (program.threads > 1).then(|| Pool::new(program.threads - 1));
         Ok(Self {
             program,
             state,
             memory,
             arena: start..start + bytes,
+            pool,
         })
     }
 }
@@ -83,6 +88,7 @@ impl Session for EngineSession {
             state,
             memory,
             arena,
+            pool,
         } = self;
         let mut known = program.signatures.iter().zip(&program.compiled);
         let Some((signature, compiled)) = known.find(|(known, _)| known.name == signature) else {
@@ -114,7 +120,12 @@ impl Session for EngineSession {
             let view = view.ok_or_else(outside)?;
             place(arena, span, bytes_of(view.elements)).ok_or_else(outside)?;
         }
-        compiled.plan().run(arena).map_err(|error| failed(&error))?;
+        let pool = pool.as_mut().filter(|_| compiled.shared);
+        match pool {
+            Some(pool) => compiled.plan().run_with(arena, &pool.lend()),
+            None => compiled.plan().run(arena),
+        }
+        .map_err(|error| failed(&error))?;
         for (spec, span) in of_role(tensors, spans, Role::Output) {
             let Some(view) = outputs.iter_mut().find(|view| view.name == spec.name) else {
                 continue;

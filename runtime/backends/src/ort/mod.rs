@@ -31,11 +31,13 @@ pub(crate) struct Ort {
     runtime: &'static Runtime,
     /// Tried in this order.
     providers: Vec<Provider>,
+    /// Threads of a run on the processor, the caller's included.
+    threads: usize,
 }
 
 impl Ort {
     /// The library that was named, with providers by name: `cuda`, or `cuda+cpu` where the second may stand in.
-    pub(crate) fn with_providers(names: &str) -> Result<Self> {
+    pub(crate) fn with_providers(names: &str, threads: usize) -> Result<Self> {
         let providers = Provider::parse(names)?;
         let runtime = library::load()?;
         if !providers.iter().any(|provider| provider.is_built_in()) {
@@ -43,7 +45,11 @@ impl Ort {
             let place = format!("ONNX Runtime {} at {}", runtime.version, runtime.path.display());
             return Err(Error::new(ErrorKind::Provider, place, expected, names));
         }
-        Ok(Self { runtime, providers })
+        Ok(Self {
+            runtime,
+            providers,
+            threads,
+        })
     }
 
     /// The first provider that takes the graph, with what stopped those before it.
@@ -94,7 +100,7 @@ impl Ort {
         let with_providers = Graph::builder(&self.runtime.environment).and_then(|builder| {
             Ok(builder
                 .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(1)?
+                .with_intra_threads(self.threads)?
                 .with_inter_threads(1)?)
         });
         let mut builder = with_providers.map_err(|error| engine(source.name, &error))?;
@@ -138,6 +144,7 @@ impl Backend for Ort {
             signatures: source.signatures.to_vec(),
             graph: Mutex::new(graph),
             device,
+            threads: self.threads,
         }))))
     }
 
@@ -166,6 +173,7 @@ struct Loaded {
     /// The crate lends it to one run at a time; sessions on several threads wait for each other.
     graph: Mutex<Graph>,
     device: String,
+    threads: usize,
 }
 
 #[derive(Debug)]
@@ -179,7 +187,7 @@ impl Program for OrtProgram {
     fn placement(&self) -> Placement {
         Placement {
             device: self.0.device.clone(),
-            threads: 1,
+            threads: self.0.threads,
         }
     }
 

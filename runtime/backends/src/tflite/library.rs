@@ -205,7 +205,7 @@ pub(super) struct Described {
     pub(super) dims: Vec<usize>,
 }
 
-/// A model with memory to run in, on the caller's thread.
+/// A model with memory to run in, on the caller's thread and others.
 pub(super) struct Interpreter {
     model: Arc<Model>,
     handle: NonNull<c_void>,
@@ -218,13 +218,13 @@ unsafe impl Send for Interpreter {}
 
 impl Interpreter {
     /// Nothing where the library lacks an operator of the model.
-    pub(super) fn new(model: Arc<Model>) -> Option<Self> {
+    pub(super) fn new(model: Arc<Model>, threads: usize) -> Option<Self> {
         let functions = &model.runtime.functions;
         // SAFETY: the options are the library's, are given to functions of the library, and end here; the model lives
         // as long as the interpreter, which holds it.
         let handle = unsafe {
             let options = (functions.options_create)();
-            (functions.options_threads)(options, 1);
+            (functions.options_threads)(options, i32::try_from(threads).unwrap_or(i32::MAX));
             let handle = (functions.create)(model.handle.as_ptr(), options);
             (functions.options_delete)(options);
             NonNull::new(handle)?

@@ -15,17 +15,20 @@ use crate::tflite::session::TfliteSession;
 /// The mark of the format behind the offset of its first table.
 const MARK: &[u8] = b"TFL3";
 
-/// TensorFlow Lite on the caller's thread.
+/// TensorFlow Lite on the caller's thread and others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tflite {
     runtime: &'static Runtime,
+    /// Threads of a run, the caller's included.
+    threads: usize,
 }
 
 impl Tflite {
     /// The library that was named.
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(threads: usize) -> Result<Self> {
         Ok(Self {
             runtime: library::load()?,
+            threads,
         })
     }
 }
@@ -67,12 +70,13 @@ impl Backend for Tflite {
                     model
                 }
             };
-            prepared.push(prepare(&place, model, signature)?.1);
+            prepared.push(prepare(&place, model, signature, self.threads)?.1);
         }
         Ok(Arc::new(TfliteProgram(Arc::new(Loaded {
             name: source.name.to_owned(),
             signatures: source.signatures.to_vec(),
             prepared,
+            threads: self.threads,
         }))))
     }
 
@@ -106,6 +110,7 @@ struct Loaded {
     signatures: Vec<Signature>,
     /// One for each signature.
     prepared: Vec<Prepared>,
+    threads: usize,
 }
 
 #[derive(Debug)]
@@ -117,7 +122,10 @@ impl Program for TfliteProgram {
     }
 
     fn placement(&self) -> Placement {
-        Placement::caller()
+        Placement {
+            threads: self.0.threads,
+            ..Placement::caller()
+        }
     }
 
     fn session(&self) -> Result<Box<dyn Session>> {
@@ -134,8 +142,13 @@ fn read(runtime: &'static Runtime, place: &str, file: &ProgramFile) -> Result<Mo
 }
 
 /// An interpreter, and where the tensors of a signature of its sizes are.
-fn prepare(place: &str, model: Arc<Model>, signature: &Signature) -> Result<(Interpreter, Prepared)> {
-    let mut interpreter = Interpreter::new(Arc::clone(&model)).ok_or_else(|| {
+fn prepare(
+    place: &str,
+    model: Arc<Model>,
+    signature: &Signature,
+    threads: usize,
+) -> Result<(Interpreter, Prepared)> {
+    let mut interpreter = Interpreter::new(Arc::clone(&model), threads).ok_or_else(|| {
         Error::new(
             ErrorKind::UnsupportedOperator,
             place,

@@ -59,7 +59,7 @@ impl Session for TfliteSession {
         // Taken out, so that one that failed is not used again.
         let mut interpreter = match self.interpreters.remove(&at) {
             Some(interpreter) => interpreter,
-            None => prepare(&place, Arc::clone(&prepared.model), signature)?.0,
+            None => prepare(&place, Arc::clone(&prepared.model), signature, program.threads)?.0,
         };
         let taken = signature.tensors.iter().filter(|spec| spec.role != Role::Output);
         let mut given = matched.inputs.iter().filter_map(|index| inputs.get(*index));

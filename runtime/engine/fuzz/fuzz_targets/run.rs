@@ -4,7 +4,24 @@
 mod plan;
 
 use libfuzzer_sys::fuzz_target;
-use limbic_engine::{Cpu, Plan};
+use limbic_engine::{Cpu, Plan, Workers};
+
+/// Makes every part there can be, the last one first.
+struct Backwards;
+
+impl Workers for Backwards {
+    fn count(&self) -> usize {
+        3
+    }
+
+    fn least_nanoseconds(&self) -> u64 {
+        0
+    }
+
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        (0..parts).rev().for_each(job);
+    }
+}
 
 /// A larger plan is only time.
 const MOST_MEMORY: usize = 1 << 14;
@@ -23,5 +40,6 @@ fuzz_target!(|data: &[u8]| {
         let mut arena = plan::Aligned::zeros(plan.arena_bytes());
         plan.reset(arena.get_mut()).expect("memory of the right length");
         plan.run(arena.get_mut()).expect("a plan that was checked");
+        plan.run_with(arena.get_mut(), &Backwards).expect("a plan that was checked");
     }
 });

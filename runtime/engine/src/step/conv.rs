@@ -40,6 +40,16 @@ code! {
     }
 }
 
+impl Arithmetic {
+    /// Bytes of an output element.
+    fn output_size(self) -> u32 {
+        match self {
+            Self::U8ToU8 => 1,
+            Self::U8ToF32 | Self::F32 | Self::RowsToF32 => 4,
+        }
+    }
+}
+
 record! {
     /// How a sum becomes an output.
     ///
@@ -171,10 +181,7 @@ impl Conv {
 
     /// Bytes of an output element.
     pub fn output_size(&self) -> u32 {
-        match self.arithmetic {
-            Arithmetic::U8ToU8 => 1,
-            Arithmetic::U8ToF32 | Arithmetic::F32 | Arithmetic::RowsToF32 => 4,
-        }
+        self.arithmetic.output_size()
     }
 
     /// Multiply-accumulates, padded channels left out but taps of padded inputs not.
@@ -231,6 +238,11 @@ record! {
 }
 
 impl Depthwise {
+    /// Bytes of an output element.
+    pub fn output_size(&self) -> u32 {
+        self.arithmetic.output_size()
+    }
+
     /// Taps of the window; `None` where they overflow.
     pub fn taps(&self) -> Option<u32> {
         self.kernel_rows.checked_mul(self.kernel_columns)

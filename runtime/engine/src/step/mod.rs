@@ -6,6 +6,7 @@ mod check_typed;
 mod conv;
 mod fixed;
 mod groups;
+mod part;
 mod plain;
 mod pool;
 mod rows;
@@ -19,6 +20,7 @@ pub use conv::{
 };
 pub use fixed::{Fixed, FixedPair, MeanFixed, PairFixed, Rescale};
 pub use groups::NormalizeGroups;
+pub(crate) use part::MOST_PARTS;
 pub use plain::{
     AXES, Affine, Binary, BinaryU8, Cast, Copy, Dequantize, Fill, Function, Gather, Load, Normalize, Pack,
     Pair, Quantize, Reduce, Reduction, Softmax, Strided, Table, Unary,

@@ -133,7 +133,7 @@ fn open(args: &Eval, dataset: &Dataset) -> Result<Recognizer> {
     if args.bundle.is_empty() && !dataset.by_sense {
         bail!("a CSV with a column `input` is for one model: name it with --bundle");
     }
-    bundled::open_bundles(&args.bundle, args.backend.as_deref())
+    bundled::open_bundles(&args.bundle, args.backend.as_deref(), 1)
 }
 
 /// Judges the rows on every core, each with a recognizer of its own, and gives the outcomes in the rows' order.

@@ -48,7 +48,7 @@ pub fn run(args: &Warm) -> Result<ExitCode> {
     for spec in &bundle.manifest().programs {
         progress.set_message(format!("loading {} on {backend}", spec.name));
         let began = Instant::now();
-        let opened = OpenedProgram::open(&bundle, spec, &backend)?;
+        let opened = OpenedProgram::open(&bundle, spec, &backend, 1)?;
         let mut session = opened.program.session()?;
         let load_ms = milliseconds(began);
         let library = opened.backend.version();

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use limbic_bundle::Bundle;
 pub use limbic_compile::host::run;
-use limbic_engine::Cpu;
+use limbic_compile::host::run_with;
+use limbic_engine::{Cpu, Workers};
 use limbic_graph::passes::{Binding, bind, simplify};
 use limbic_graph::{Dtype, Graph, Tensor, onnx};
 
@@ -15,12 +16,64 @@ pub fn cpus() -> Vec<Cpu> {
     Cpu::detect().tiers().collect()
 }
 
-/// Compares every tier with the interpreter: integers exactly, floats within `tolerance` of the greatest.
+/// Workers that make every part there can be, the last one first, and leave out the first.
+pub struct Backwards(pub usize);
+
+impl Workers for Backwards {
+    fn count(&self) -> usize {
+        self.0
+    }
+
+    fn least_nanoseconds(&self) -> u64 {
+        0
+    }
+
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        (1..parts).rev().for_each(job);
+    }
+}
+
+/// Workers that are threads of their own for each step, and make each part twice.
+pub struct Threads(pub usize);
+
+impl Workers for Threads {
+    fn count(&self) -> usize {
+        self.0
+    }
+
+    fn least_nanoseconds(&self) -> u64 {
+        0
+    }
+
+    fn run(&self, parts: usize, job: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            for part in (0..parts).chain(0..parts) {
+                scope.spawn(move || job(part));
+            }
+        });
+    }
+}
+
+/// Elements by their bits.
+pub fn bits(tensors: &[Tensor]) -> Vec<Vec<u32>> {
+    let reals = tensors.iter().map(Tensor::to_f32);
+    reals
+        .map(|reals| reals.iter().map(|x| x.to_bits()).collect())
+        .collect()
+}
+
+/// Compares every tier with the interpreter: integers exactly, floats within `tolerance` of the greatest. Any number of
+/// workers must give the same bits.
 pub fn check(graph: &Graph, inputs: &[Tensor], tolerance: f32) {
     let compiled = limbic_compile::compile(graph).unwrap();
     let expected = limbic_graph::interpret::run(graph, inputs).unwrap();
     for cpu in cpus() {
         let found = run(&compiled, cpu, inputs).unwrap();
+        for workers in 2..5 {
+            let shared = run_with(&compiled, cpu, &Backwards(workers), inputs).unwrap();
+            let place = format!("{} on {} by {workers}", graph.name, cpu.tier().name());
+            assert_eq!(bits(&shared), bits(&found), "{place}\n{}", compiled.report);
+        }
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(&expected) {
             let place = format!("{} on {}\n{}", graph.name, cpu.tier().name(), compiled.report);

@@ -82,14 +82,15 @@ impl Case {
     fn outputs(&self, step: &Step) -> Vec<Vec<u8>> {
         let cpus = Cpu::detect().tiers().collect::<Vec<_>>();
         let found = cpus.into_iter().rev().map(|cpu| {
-            self.made(step, &|tensors, constant, output| {
+            self.made(step, &|step, tensors, constant, output| {
                 run_step(cpu, step, tensors, constant, output);
             })
         });
         found.collect()
     }
 
-    /// What a kernel writes; pages behind inputs, weights and output can't be touched.
+    /// What a kernel writes, whole and in parts; pages behind inputs, weights, output and each part of it can't be
+    /// touched.
     fn made(&self, step: &Step, kernel: Kernel<'_>) -> Vec<u8> {
         let pack = Guarded::new(&self.pack);
         let packs = [pack.get()];
@@ -107,13 +108,39 @@ impl Case {
             behind_offset: output.end() as usize,
         };
         let mut out = Guarded::new(&vec![0; output.bytes as usize]);
-        kernel(&tensors, &constant, out.get_mut());
+        kernel(step, &tensors, &constant, out.get_mut());
+        for workers in 2..6 {
+            let parts = in_parts(step, workers, |part, out| kernel(part, &tensors, &constant, out));
+            assert!(parts.is_none_or(|parts| parts == out.get()), "{workers} parts");
+        }
         out.get().to_vec()
     }
 }
 
 /// Runs a step on tensors and constants.
-type Kernel<'a> = &'a dyn for<'b> Fn(&Tensors<'b>, &dyn Fn(&Blob) -> &'b [u8], &mut [u8]);
+type Kernel<'a> = &'a dyn for<'b> Fn(&Step, &Tensors<'b>, &dyn Fn(&Blob) -> &'b [u8], &mut [u8]);
+
+/// What the parts of a step write, made from the last to the first; nothing where it can't be cut.
+fn in_parts(step: &Step, workers: usize, run: impl Fn(&Step, &mut [u8])) -> Option<Vec<u8>> {
+    let parts = step.parts(workers, 0);
+    if parts == 1 {
+        return None;
+    }
+    let output = step.output();
+    let mut end = output.end();
+    let mut whole = vec![0; output.bytes as usize];
+    for n in (0..parts).rev() {
+        let part = step.part(n, parts).unwrap();
+        let span = part.output();
+        assert_eq!(span.end(), end, "part {n} of {parts}");
+        end = span.offset.into();
+        let mut out = Guarded::new(&vec![0; span.bytes as usize]);
+        run(&part, out.get_mut());
+        whole[(span.offset - output.offset) as usize..][..span.bytes as usize].copy_from_slice(out.get());
+    }
+    assert_eq!(end, u64::from(output.offset));
+    Some(whole)
+}
 
 /// Integers are equal; floats differ by rounding only.
 fn assert_same(outputs: &[Vec<u8>], float: bool) {

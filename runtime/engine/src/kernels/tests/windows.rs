@@ -1,6 +1,8 @@
 //! Steps whose windows slide over images.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::geometry::{bordered, conv, depthwise, geometry, slid};
 use super::{Case, assert_same, random_bytes, random_floats};
@@ -9,6 +11,25 @@ use crate::cpu::{Cpu, Tier};
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2, run_step};
 use crate::step::*;
+
+/// What is compared whole and in parts is cut at all.
+#[test]
+fn windows_over_images_are_cut_where_they_have_several_pixels() {
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..200 {
+        let g = geometry().new_tree(&mut runner).unwrap().current();
+        let pixels = g.extent.pixels();
+        let rows = g.extent.images * g.extent.rows;
+        let bordered = g.border != [0; 4];
+        let (_, conv) = conv(&g);
+        let parts = Step::from(conv).parts(3, 0);
+        if g.extent.images > 1 {
+            assert_eq!(parts, g.extent.images as usize, "{g:?}");
+        } else if rows > 2 || (!bordered && pixels > 2) {
+            assert_eq!(parts, 3, "{g:?}");
+        }
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
@@ -27,12 +48,13 @@ proptest! {
                 g.arithmetic = Arithmetic::U8ToU8;
             }
             let (case, step) = conv(&g);
-            let scalar = case.made(&step.into(), &|tensors, constant, output| {
-                run_step(Cpu::scalar(), &step.into(), tensors, constant, output);
+            let scalar = case.made(&step.into(), &|step, tensors, constant, output| {
+                run_step(Cpu::scalar(), step, tensors, constant, output);
             });
-            let found = case.made(&step.into(), &|tensors, constant, output| {
+            let found = case.made(&step.into(), &|step, tensors, constant, output| {
+                let Step::Conv(step) = step else { panic!("{}", step.name()) };
                 // SAFETY: a processor of this tier has the instructions.
-                unsafe { avx2::run_encoded(&step, tensors, constant, output) };
+                unsafe { avx2::run_encoded(step, tensors, constant, output) };
             });
             assert_same(&[scalar, found], g.arithmetic != Arithmetic::U8ToU8);
         }

@@ -24,7 +24,7 @@ pub struct Measurement {
     pub precision: String,
     /// Instruction set it ran on.
     pub tier: String,
-    /// Threads of a run.
+    /// Threads of a run: no more than were asked for.
     pub threads: usize,
     /// Runs that were timed.
     pub runs: usize,
@@ -50,11 +50,11 @@ pub struct Measurement {
 
 /// Measures a backend: a round for each line `round` of the standard input, answered with its median in milliseconds;
 /// any other line is answered with the figures.
-pub fn serve(args: &Bench, bundle: &Bundle, backend: &str) -> Result<()> {
+pub fn serve(args: &Bench, bundle: &Bundle, backend: &str, threads: usize) -> Result<()> {
     let manifest = bundle.manifest();
     let spec = manifest.programs.first().context("the bundle has no program")?;
     let began = Instant::now();
-    let opened = OpenedProgram::open(bundle, spec, backend)?;
+    let opened = OpenedProgram::open(bundle, spec, backend, threads)?;
     let program = &opened.program;
     let mut session = program.session()?;
     let load_ms = milliseconds(began);

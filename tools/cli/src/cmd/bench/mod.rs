@@ -22,20 +22,20 @@ pub fn run(args: &Bench, onnx_runtime: Option<&Path>) -> Result<ExitCode> {
     let bundle =
         Bundle::open(&args.bundle).with_context(|| format!("can't use {}", args.bundle.display()))?;
     if let Some(backend) = &args.measure {
-        serve(args, &bundle, backend)?;
+        let threads = args.threads.first().copied().unwrap_or(1);
+        serve(args, &bundle, backend, threads)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if args.threads != 1 {
-        bail!(
-            "--threads {}: every backend here runs on one thread",
-            args.threads
-        );
+    if args.threads.contains(&0) {
+        bail!("--threads 0: a run takes at least the caller's");
     }
     let backends = backends(args, &bundle)?;
-    let mut workers = backends
-        .iter()
-        .map(|backend| Worker::start(args, backend, onnx_runtime))
-        .collect::<Result<Vec<_>>>()?;
+    let mut workers = Vec::new();
+    for backend in &backends {
+        for &threads in &args.threads {
+            workers.push(Worker::start(args, backend, threads, onnx_runtime)?);
+        }
+    }
     let rounds = args.rounds.max(1);
     let progress = indicatif::ProgressBar::new(rounds as u64);
     for _ in 0..rounds {
@@ -96,13 +96,14 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(args: &Bench, backend: &str, onnx_runtime: Option<&Path>) -> Result<Self> {
+    fn start(args: &Bench, backend: &str, threads: usize, onnx_runtime: Option<&Path>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("bench")
             .arg("--bundle")
             .arg(&args.bundle)
             .args(["--measure", backend])
+            .args(["--threads", &threads.to_string()])
             .args(["--runs", &args.runs.to_string()]);
         if let Some(signature) = &args.signature {
             command.args(["--signature", signature]);
@@ -156,15 +157,16 @@ fn table(measurements: &[Measurement]) -> Result<String> {
     let first = measurements.first().context("nothing was measured")?;
     writeln!(
         text,
-        "{} {}, one thread, {} runs each, {}",
+        "{} {}, {} runs each, {}",
         first.model, first.signature, first.runs, first.cpu
     )?;
     write!(
         text,
-        "{:<20} {:<12} {:<11} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>10}",
+        "{:<20} {:<12} {:<11} {:>7} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>10}",
         "backend",
         "precision",
         "tier",
+        "threads",
         "p50 ms",
         "p90 ms",
         "p99 ms",
@@ -176,10 +178,11 @@ fn table(measurements: &[Measurement]) -> Result<String> {
     for m in measurements {
         write!(
             text,
-            "\n{:<20} {:<12} {:<11} {:>9.4} {:>9.4} {:>9.4} {:>6.2} {:>9.2} {:>9.3} {:>10}",
+            "\n{:<20} {:<12} {:<11} {:>7} {:>9.4} {:>9.4} {:>9.4} {:>6.2} {:>9.2} {:>9.3} {:>10}",
             m.backend,
             m.precision,
             m.tier,
+            m.threads,
             m.p50_ms,
             m.p90_ms,
             m.p99_ms,

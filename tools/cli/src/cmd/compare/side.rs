@@ -211,7 +211,7 @@ impl Program {
             Some(variant) => format!("{backend}#{variant}"),
             None => backend.to_owned(),
         };
-        let OpenedProgram { backend, program, .. } = OpenedProgram::open(bundle, spec, &named)?;
+        let OpenedProgram { backend, program, .. } = OpenedProgram::open(bundle, spec, &named, 1)?;
         Ok(Self {
             backend: backend.version(),
             signatures: program.signatures().to_vec(),
