@@ -118,6 +118,41 @@ fn each_set_judges_the_head_and_the_report_travels_in_the_bundle() {
     assert_eq!(first, std::fs::read(folder.join("q.limbic")).unwrap());
 }
 
+/// The sample recording at a share of its level.
+fn quieter(folder: &Path, name: &str, share: f32) {
+    const HEADER: usize = 44;
+    let mut bytes = std::fs::read(root().join("samples/good-news.wav")).unwrap();
+    for sample in bytes[HEADER..].as_chunks_mut().0 {
+        *sample = ((f32::from(i16::from_le_bytes(*sample)) * share) as i16).to_le_bytes();
+    }
+    std::fs::write(folder.join(format!("{name}.wav")), bytes).unwrap();
+    std::fs::write(folder.join(format!("{name}.csv")), format!("input\n{name}.wav\n")).unwrap();
+}
+
+#[test]
+fn the_windows_of_a_sound_are_judged_beside_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, share) in [("calib", 1.0), ("tune", 0.9), ("eval", 0.8)] {
+        quieter(folder, name, share);
+    }
+    let speech = root().join("models/speech-small/speech-small.limbic");
+    std::fs::copy(speech, folder.join("net.limbic")).unwrap();
+    std::fs::write(folder.join("recipe.toml"), "methods = [\"min-max\"]\n").unwrap();
+    let done = limbic(folder, &format!("{QUANTIZE} -o q.limbic")).expect(0);
+    line(
+        &done.stdout,
+        &["eval, emotion on eval.csv: 1 items, ", " windows)"],
+    );
+    let bundle = limbic_bundle::Bundle::open(&folder.join("q.limbic")).unwrap();
+    let report: Value = serde_json::from_slice(bundle.entry("quantization.json").unwrap()).unwrap();
+    let windows = &report["eval"][0]["windows"];
+    assert!(
+        windows["count"].as_u64() > Some(1) && windows["equal"].as_f64() >= Some(0.5),
+        "{windows}"
+    );
+}
+
 #[test]
 fn a_network_without_a_head_is_judged_by_its_vectors() {
     let folder = folder();

@@ -2,6 +2,7 @@
 
 use limbic_graph::{Graph, Tensor};
 
+use crate::agreement::{Agreement, SPARED, SPARED_IN_CHOICE, agreements};
 use crate::calibrate::{Calibration, Method, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::recipe::{Recipe, Remedy, Rounding};
@@ -11,7 +12,7 @@ use crate::rounding;
 use crate::scheme::{self, Choice, Quantized};
 use crate::search::{NAME as SEARCH, search};
 use crate::sensitivity;
-use crate::verdict::{Agreement, SPARED, SPARED_IN_CHOICE, Verdict, agreements};
+use crate::verdict::Verdict;
 
 /// Which data is judged on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

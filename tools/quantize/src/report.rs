@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::agreement::{Agreement, WindowAgreement};
 use crate::calibrate::Table;
 use crate::recipe::Recipe;
 use crate::scheme::{Arithmetic, Choice, Placement, Quantized};
 use crate::sensitivity::Sensitivity;
-use crate::verdict::Agreement;
 
 /// Everything that is told about a quantization.
 #[derive(Debug, Clone, Serialize)]
@@ -67,6 +67,8 @@ pub struct TriedHead {
     pub metric: Option<f64>,
     /// Share of equal answers, in `0..=1`.
     pub equal: f64,
+    /// The windows that items are cut into, where they are.
+    pub windows: Option<WindowAgreement>,
 }
 
 impl TriedHead {
@@ -76,6 +78,7 @@ impl TriedHead {
             data: agreement.data.clone(),
             metric: agreement.metric,
             equal: agreement.equal,
+            windows: agreement.windows,
         }
     }
 }
@@ -142,7 +145,7 @@ impl Report {
                 .collect()
         });
         Self {
-            format: 2,
+            format: 3,
             scheme: choice.scheme.name(),
             integer_share: quantized.integer_share(),
             macs: quantized.placements.iter().map(|placement| placement.macs).sum(),
@@ -180,7 +183,10 @@ impl Report {
             let heads: Vec<String> = tried
                 .heads
                 .iter()
-                .map(|head| format!("{} {:.2} %", head.head, 100.0 * head.equal))
+                .map(|head| {
+                    let windows = of_windows(head.windows);
+                    format!("{} {:.2} %{windows}", head.head, 100.0 * head.equal)
+                })
                 .collect();
             line(format!(
                 "  tune, {}{options}: distance {:.5}, equal {}{}",
@@ -200,11 +206,12 @@ impl Report {
                     _ => String::new(),
                 };
                 line(format!(
-                    "{name}, {} on {}: {} items, {metric}{:.2} % of the answers equal",
+                    "{name}, {} on {}: {} items, {metric}{:.2} % of the answers equal{}",
                     agreement.head,
                     agreement.data,
                     agreement.items,
-                    100.0 * agreement.equal
+                    100.0 * agreement.equal,
+                    of_windows(agreement.windows)
                 ));
                 for refused in &agreement.refused {
                     line(format!("  refused: {refused}"));
@@ -222,4 +229,11 @@ impl Report {
         }
         text
     }
+}
+
+/// The windows' share of equal answers, in brackets; nothing where there are none.
+fn of_windows(windows: Option<WindowAgreement>) -> String {
+    windows.map_or_else(String::new, |windows| {
+        format!(" ({:.2} % of {} windows)", 100.0 * windows.equal, windows.count)
+    })
 }

@@ -3,12 +3,13 @@
 
 use limbic_graph::op::{Convolution, Padding, PoolKind, Unary};
 use limbic_graph::{Dtype, Graph, Op, Tensor, TensorType, ValueId, interpret};
+use limbic_quantize::agreement::Agreement;
 use limbic_quantize::calibrate::{Method, Table};
 use limbic_quantize::control::{Judge, Outcome, Set, quantize};
 use limbic_quantize::recipe::{Recipe, Remedy};
 use limbic_quantize::scheme::{Choice, Scheme, apply};
 use limbic_quantize::sensitivity::SignalToNoise;
-use limbic_quantize::verdict::{Agreement, Class, Measure, Verdict};
+use limbic_quantize::verdict::{Class, Measure, Verdict};
 use limbic_quantize::{Error, ErrorKind, Result, search};
 
 const CLASSES: usize = 4;
@@ -132,6 +133,7 @@ impl Judge for OwnAnswers {
             measure: Measure::Accuracy,
             metric: Some(100.0 * right as f64 / truth.len() as f64),
             vectors: logits.iter().map(vector).collect(),
+            windows: None,
             classes: (0..CLASSES).map(class).collect(),
             answers: answers.into_iter().map(|n| vec![n]).collect(),
         }])

@@ -22,8 +22,13 @@ use crate::network::{Item, Network};
 
 use target::{Role, Target};
 
-/// What the outputs of an item are, pooled over its windows, one vector a target; nothing for one without a window.
-type Outputs = Option<Vec<Vec<f64>>>;
+/// What the outputs of an item are, one vector a target.
+struct Outputs {
+    /// Pooled over its windows; nothing for an item without one.
+    pooled: Option<Vec<Vec<f64>>>,
+    /// Of each window.
+    windows: Vec<Vec<Vec<f64>>>,
+}
 
 /// The data sets and the heads that are judged.
 pub struct Data {
@@ -133,10 +138,11 @@ impl Data {
     }
 
     fn pooled(&self, graph: &Graph, item: &Item, pictures: &mut Pictures) -> Result<Outputs> {
-        let windows = self.network.windows(item, pictures)?;
         let mut pools: Vec<LogitPool> = Vec::new();
-        for window in &windows {
+        let mut windows = Vec::new();
+        for window in &self.network.windows(item, pictures)? {
             let outputs = interpret::run(graph, &window.tensors)?;
+            let mut vectors = Vec::new();
             for (n, target) in self.targets.iter().enumerate() {
                 let values = outputs
                     .get(target.output)
@@ -148,16 +154,19 @@ impl Data {
                 pools[n]
                     .push(&values, window.tokens)
                     .with_context(|| format!("line {}, {}", item.line, target.name))?;
+                vectors.push(values.iter().map(|&value| f64::from(value)).collect());
             }
+            windows.push(vectors);
         }
         // A text of marks alone has a window but no token to weigh it by.
         if pools.iter().any(|pool| pool.windows() == 0) || pools.is_empty() {
-            return Ok(None);
+            return Ok(Outputs {
+                pooled: None,
+                windows: Vec::new(),
+            });
         }
-        Ok(pools
-            .iter()
-            .map(|pool| pool.mean().ok())
-            .collect::<Option<Vec<_>>>())
+        let pooled = pools.iter().map(|pool| pool.mean().ok()).collect();
+        Ok(Outputs { pooled, windows })
     }
 
     /// The window of a number in the calibration sets; items are cut as they are reached.

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use limbic_affect::{Head, HeadKind, HeadSpec};
 use limbic_graph::Graph;
 use limbic_quantize::control::Set;
-use limbic_quantize::verdict::{Class, Measure, Verdict, cosine};
+use limbic_quantize::verdict::{Class, Measure, Verdict, Windows, cosine};
 
 use super::target::{Role, Target};
 use super::{Data, Outputs};
@@ -21,9 +21,13 @@ impl Data {
             for (n, target) in self.targets.iter().enumerate() {
                 if let Some(measure) = target.measure(set) {
                     let vectors = of_target(&outputs, n);
-                    let verdict = self
-                        .verdict(target, set, measure, &vectors)
-                        .with_context(|| format!("{} on {}", target.name, set.name))?;
+                    let about = || format!("{} on {}", target.name, set.name);
+                    let mut verdict = self.verdict(target, set, measure, &vectors).with_context(about)?;
+                    if outputs.iter().any(|item| item.windows.len() > 1) {
+                        verdict.windows = self
+                            .windows(target, &windows_of(&outputs, n))
+                            .with_context(about)?;
+                    }
                     verdicts.push(verdict);
                 }
             }
@@ -45,6 +49,7 @@ impl Data {
             metric: None,
             answers: Vec::new(),
             vectors: Vec::new(),
+            windows: None,
             classes: Vec::new(),
         };
         match &target.role {
@@ -52,47 +57,35 @@ impl Data {
                 verdict.answers = nearest(outputs);
                 verdict.vectors = owned(outputs);
             }
-            Role::Distribution => {
-                verdict.vectors = owned(outputs);
-                verdict.answers = outputs
-                    .iter()
-                    .map(|vector| top(vector.unwrap_or_default()))
-                    .collect();
-            }
+            Role::Distribution => (verdict.answers, verdict.vectors) = tops(outputs),
             Role::Gate { spec, limits, .. } => {
-                let answers = self.answers(spec, outputs)?;
-                let passes = |answer: &Option<Answer>| -> Vec<usize> {
-                    let probabilities = answer.as_ref().map_or(&[][..], |answer| &answer.probabilities);
-                    let passed = limits
-                        .iter()
-                        .filter(|(label, least)| probabilities.get(*label).is_some_and(|p| p >= least));
-                    passed.map(|(label, _)| *label).collect()
-                };
-                verdict.answers = answers.iter().map(passes).collect();
+                (verdict.answers, verdict.vectors) = passed(limits, self.answers(spec, outputs)?);
                 if measure == Measure::Accuracy {
                     let right = |(item, passed): &(&Item, &Vec<usize>)| truth(target, item) == **passed;
                     let count = set.items.iter().zip(&verdict.answers).filter(right).count();
                     verdict.metric = Some(100.0 * count as f64 / set.items.len().max(1) as f64);
                 }
-                verdict.vectors = answers.into_iter().map(probabilities).collect();
             }
             Role::Head { spec, .. } => {
                 let answers = self.answers(spec, outputs)?;
                 if measure != Measure::Equality {
                     (verdict.metric, verdict.classes) = judged(target, spec, set, measure, &answers)?;
                 }
-                verdict.answers = answers
-                    .iter()
-                    .map(|answer| {
-                        answer
-                            .as_ref()
-                            .map_or_else(Vec::new, |answer| answer.selected.clone())
-                    })
-                    .collect();
-                verdict.vectors = answers.into_iter().map(probabilities).collect();
+                (verdict.answers, verdict.vectors) = selected(answers);
             }
         }
         Ok(verdict)
+    }
+
+    /// What a target says of single windows; nothing for an embedding, whose neighbours are whole items.
+    fn windows(&self, target: &Target, outputs: &[Option<&[f64]>]) -> Result<Option<Windows>> {
+        let (answers, vectors) = match &target.role {
+            Role::Embedding => return Ok(None),
+            Role::Distribution => tops(outputs),
+            Role::Gate { spec, limits, .. } => passed(limits, self.answers(spec, outputs)?),
+            Role::Head { spec, .. } => selected(self.answers(spec, outputs)?),
+        };
+        Ok(Some(Windows { answers, vectors }))
     }
 
     /// What a head answers to its logits; nothing where it abstains or there are none.
@@ -120,8 +113,51 @@ impl Data {
 pub(super) fn of_target(outputs: &[Outputs], n: usize) -> Vec<Option<&[f64]>> {
     outputs
         .iter()
-        .map(|outputs| outputs.as_ref()?.get(n).map(Vec::as_slice))
+        .map(|outputs| outputs.pooled.as_ref()?.get(n).map(Vec::as_slice))
         .collect()
+}
+
+/// One target's vector of each window, item after item.
+fn windows_of(outputs: &[Outputs], n: usize) -> Vec<Option<&[f64]>> {
+    let windows = outputs.iter().flat_map(|outputs| &outputs.windows);
+    windows.map(|window| window.get(n).map(Vec::as_slice)).collect()
+}
+
+/// Answers, then probabilities, of each.
+type Said = (Vec<Vec<usize>>, Vec<Vec<f64>>);
+
+/// The most probable of each.
+fn tops(outputs: &[Option<&[f64]>]) -> Said {
+    let answers = outputs.iter().map(|vector| top(vector.unwrap_or_default()));
+    (answers.collect(), owned(outputs))
+}
+
+/// The labels of gates that let each through.
+fn passed(limits: &[(usize, f64)], answers: Vec<Option<Answer>>) -> Said {
+    let passes = |answer: &Option<Answer>| -> Vec<usize> {
+        let probabilities = answer.as_ref().map_or(&[][..], |answer| &answer.probabilities);
+        let passed = limits
+            .iter()
+            .filter(|(label, least)| probabilities.get(*label).is_some_and(|p| p >= least));
+        passed.map(|(label, _)| *label).collect()
+    };
+    (
+        answers.iter().map(passes).collect(),
+        answers.into_iter().map(probabilities).collect(),
+    )
+}
+
+/// What a head answers to each.
+fn selected(answers: Vec<Option<Answer>>) -> Said {
+    let labels = |answer: &Option<Answer>| {
+        answer
+            .as_ref()
+            .map_or_else(Vec::new, |answer| answer.selected.clone())
+    };
+    (
+        answers.iter().map(labels).collect(),
+        answers.into_iter().map(probabilities).collect(),
+    )
 }
 
 /// Numbers of an item's true labels, sorted.
