@@ -8,7 +8,7 @@ use limbic_graph::{Graph, Node, Result};
 use super::numbers::Numbers;
 use super::product::{Product, Source};
 use super::tail::{Tail, View};
-use super::{Lowering, paddings, unsupported};
+use super::{Lowering, joined, paddings, unsupported};
 use crate::pack::Kernel;
 use crate::place::{Border, Kind, NONE, Placed};
 use crate::strides::number;
@@ -215,18 +215,40 @@ impl Lowering<'_> {
         let size = view.kind.size();
         let whole = w.dilations[1] == 1
             && (w.kernel[1] == 1 || pixel <= crate::place::pixel_elements(view.kind, channels));
-        for group in 0..c.groups {
+        let all = pixels(placed);
+        let count = if whole && c.groups == 1 {
+            joined::count(numbers, tail, placed, &all)
+        } else {
+            1
+        };
+        let columns = all.dims[2];
+        let wide = numbers.joined(w, count).filter(|_| count > 1);
+        let together = if wide.is_some() {
+            columns / count * count
+        } else {
+            0
+        };
+        // Pixels that were joined, and the rest of each row.
+        let parts = [(0..together, wide.as_ref()), (together..columns, None)];
+        for (group, (columns, wide)) in (0..c.groups).flat_map(|group| {
+            let parts = parts.clone();
+            parts.into_iter().map(move |part| (group, part))
+        }) {
+            if columns.is_empty() {
+                continue;
+            }
+            let count = if wide.is_some() { count } else { 1 };
             let product = Product {
                 input: Placed {
-                    start: view.start + group * channels,
+                    start: view.start + group * channels + columns.start * w.strides[1] * pixel,
                     ..view.clone()
                 },
                 input_steps: [
                     view.strides[0],
                     w.strides[0] * view.strides[1],
-                    w.strides[1] * pixel,
+                    count * w.strides[1] * pixel,
                 ],
-                kernel: [w.kernel[0], w.kernel[1], channels],
+                kernel: [w.kernel[0], w.kernel[1] + (count - 1) * w.strides[1], channels],
                 taps: |groups: usize| {
                     Ok(Taps {
                         rows: number(w.kernel[0])?,
@@ -240,16 +262,16 @@ impl Lowering<'_> {
                 pixel: pixel.max(channels),
                 whole,
                 first_output: group * out_channels,
-                outputs: out_channels,
-                source: Source::Constant(numbers),
+                outputs: count * out_channels,
+                source: Source::Constant(wide.unwrap_or(numbers)),
                 row_scales: 0,
                 output: placed,
-                output_view: pixels(placed),
-                halo: if group == 0 {
+                halo: if group == 0 && columns.start == 0 {
                     halo(placed)?
                 } else {
                     Halo::default()
                 },
+                output_view: joined::part(&all, columns, count),
             };
             self.product(tail, product)?;
         }

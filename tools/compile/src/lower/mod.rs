@@ -8,6 +8,7 @@ mod computed;
 mod convolution;
 mod elementwise;
 mod fixed;
+mod joined;
 mod known;
 mod movement;
 mod numbers;
