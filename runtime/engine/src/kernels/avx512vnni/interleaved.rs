@@ -1,8 +1,8 @@
-//! Depthwise convolutions of `u8` whose windows have up to four columns.
+//! Depthwise convolutions of `u8`, many channels at a time.
 //!
-//! The bytes of four neighbouring columns are interleaved once: an instruction then takes a row of taps of a channel,
-//! and two neighbouring outputs share the columns. A register holds 64 channels of a place, or fewer channels of two
-//! or four places.
+//! The bytes of four rows are interleaved: an instruction then takes four taps of a column of a channel, and two rows
+//! of outputs share what was interleaved. A register holds 64 bytes of a row, whatever pixels they are of, or channels
+//! of two or four pixels that lie apart.
 
 #![allow(
     clippy::needless_range_loop,
@@ -11,22 +11,61 @@
 
 use core::arch::x86_64::*;
 
+use super::lanes::opaque;
 use super::store::{Bounds, Rounding, packed};
 use crate::step::{BLOCK, Depthwise, GROUP_BYTES};
 
-/// Most rows of a window.
-const ROWS: usize = 5;
-/// Columns that are interleaved.
-const COLUMNS: usize = 4;
-/// Channels of a register.
-const CHANNELS: usize = 64;
+/// Rows that are interleaved.
+const ROWS: usize = 4;
+/// Most groups of so many rows of a window, that of a second row of outputs included.
+const GROUPS: usize = 2;
+/// Most columns of a window.
+const COLUMNS: usize = 5;
+/// Bytes of a register.
+const BYTES: usize = 64;
+
+/// Where 64 bytes of outputs begin, in a row: `step` bytes after those before, or at `last`.
+#[derive(Clone, Copy)]
+struct Walk {
+    step: usize,
+    last: usize,
+}
+
+/// How a step is cut.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// Registers, or parts of them, of a row of outputs.
+    count: usize,
+    input: Walk,
+    output: Walk,
+    /// Blocks of channels that a register repeats.
+    blocks: usize,
+}
 
 /// Whether there is code for a step.
 pub(super) fn fits(step: &Depthwise, rounding: &Rounding) -> bool {
     rounding.small
-        && (step.channels as usize).is_multiple_of(BLOCK)
-        && step.kernel_rows as usize <= ROWS
+        && ((step.channels as usize).is_multiple_of(BLOCK) || flat(step).is_some())
+        && (step.kernel_rows as usize) < ROWS * GROUPS
         && step.kernel_columns as usize <= COLUMNS
+}
+
+/// The cut of a step whose pixels have 4 to 32 channels and no gaps between them.
+fn flat(step: &Depthwise) -> Option<Cut> {
+    let channels = step.channels as usize;
+    let bytes = step.extent.columns as usize * channels;
+    let dense = [step.input_grid.column, step.column_step, step.output_grid.column];
+    let found = matches!(channels, 4 | 8 | 16 | 32) && bytes >= BYTES && dense == [step.channels; 3];
+    let walk = Walk {
+        step: BYTES,
+        last: bytes.checked_sub(BYTES)?,
+    };
+    found.then_some(Cut {
+        count: bytes.div_ceil(BYTES),
+        input: walk,
+        output: walk,
+        blocks: channels.div_ceil(BLOCK),
+    })
 }
 
 /// Runs a step that fits and was checked, on a processor with the instructions; constants are weights, bias and scale.
@@ -37,41 +76,69 @@ pub(super) fn run(
     constants: [&[u8]; 3],
     output: &mut [u8],
 ) {
-    // Two outputs share their columns where these are neighbours in the input as well.
-    let shared = step.input_grid.column == step.column_step
-        && step.extent.columns >= 2
-        && (step.kernel_columns as usize) < COLUMNS;
-    let job = Job {
+    // Two rows of outputs share their inputs where these are neighbours as well.
+    let shared = step.input_grid.row == step.row_step && step.extent.rows >= 2;
+    let rows = step.kernel_rows as usize + usize::from(shared);
+    let mut job = Job {
         step,
         rounding,
         input: input.as_ptr(),
         constants,
         output: output.as_mut_ptr(),
-        orders: orders(step),
+        groups: rows.div_ceil(ROWS),
+        rows: [0; ROWS * GROUPS],
+        // SAFETY: every processor of this tier has the instruction.
+        weights: [[unsafe { _mm512_setzero_si512() }; ROWS * 2]; GROUPS * COLUMNS],
     };
-    let channels = step.channels as usize;
-    let mut first = 0;
-    while first < channels {
-        let rest = channels - first;
+    for (n, row) in job.rows.iter_mut().enumerate() {
+        // Behind the last row, weights are zero: any row does.
+        *row = n.min(rows - 1) * step.row_step as usize;
+    }
+    if let Some(cut) = flat(step) {
         // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that the
         // channels of each tap lie in the input and those of each pixel in the output.
         unsafe {
-            match (rest, shared) {
-                (64.., true) => part::<1, 2>(&job, first),
-                (64.., false) => part::<1, 1>(&job, first),
-                (32.., true) => part::<2, 2>(&job, first),
-                (32.., false) => part::<2, 1>(&job, first),
-                (_, true) => part::<4, 2>(&job, first),
-                (_, false) => part::<4, 1>(&job, first),
+            match shared {
+                true => part::<1, 2>(&mut job, 0, cut),
+                false => part::<1, 1>(&mut job, 0, cut),
             }
         }
-        first += match rest {
+        return;
+    }
+    let (channels, columns) = (step.channels as usize, step.extent.columns as usize);
+    let walk = |step: u32| Walk {
+        step: step as usize,
+        last: (columns - 1) * step as usize,
+    };
+    let mut first = 0;
+    while first < channels {
+        let bytes = match channels - first {
             64.. => 64,
             32.. => 32,
             _ => 16,
         };
+        let cut = Cut {
+            count: columns,
+            input: walk(step.input_grid.column),
+            output: walk(step.output_grid.column),
+            blocks: bytes / BLOCK,
+        };
+        // SAFETY: as above.
+        unsafe {
+            match (bytes, shared) {
+                (64, true) => part::<1, 2>(&mut job, first, cut),
+                (64, false) => part::<1, 1>(&mut job, first, cut),
+                (32, true) => part::<2, 2>(&mut job, first, cut),
+                (32, false) => part::<2, 1>(&mut job, first, cut),
+                (_, true) => part::<4, 2>(&mut job, first, cut),
+                (_, false) => part::<4, 1>(&mut job, first, cut),
+            }
+        }
+        first += bytes;
     }
 }
+
+type Quarters = [__m512i; 4];
 
 /// A step and its operands.
 struct Job<'a> {
@@ -80,166 +147,147 @@ struct Job<'a> {
     input: *const u8,
     constants: [&'a [u8]; 3],
     output: *mut u8,
-    orders: [[Order; 2]; ROWS],
+    /// Groups of rows of a window.
+    groups: usize,
+    /// Bytes from the first row of a window to each.
+    rows: [usize; ROWS * GROUPS],
+    /// Weights of the channels at hand, by group of rows and column: four registers for each row of outputs.
+    weights: [[__m512i; ROWS * 2]; GROUPS * COLUMNS],
 }
 
-/// Which bytes of two groups of taps of a block are the taps of a row.
-#[derive(Clone, Copy)]
-struct Order {
-    /// First of the two groups.
-    group: usize,
-    bytes: [u8; 64],
-    present: u64,
-}
-
-/// For each row of the window, the order of its taps for an output, and for its right neighbour.
-fn orders(step: &Depthwise) -> [[Order; 2]; ROWS] {
-    let columns = step.kernel_columns as usize;
-    core::array::from_fn(|row| {
-        core::array::from_fn(|shift| {
-            let group = row * columns / 4;
-            let mut order = Order {
-                group,
-                bytes: [0; 64],
-                present: 0,
-            };
-            for (n, byte) in order.bytes.iter_mut().enumerate() {
-                let column = (n % 4).checked_sub(shift).filter(|&column| column < columns);
-                if let Some(column) = column {
-                    let tap = row * columns + column - group * 4;
-                    *byte = (tap / 4 * 64 + n / 4 * 4 + tap % 4) as u8;
-                    order.present |= 1 << n;
-                }
-            }
-            order
-        })
-    })
-}
-
-/// `64 / PLACES` channels from `first` on, of all pixels, `SHARED` neighbouring outputs of each place together.
+/// `64 / PLACES` channels from `first` on, or all of pixels without gaps, of all pixels; `SHARED` rows of outputs
+/// together.
 ///
 /// # Safety
 /// The processor has the instructions; the channels of each tap lie in the input, those of each pixel in the output.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn part<const PLACES: usize, const SHARED: usize>(job: &Job<'_>, first: usize) {
-    let step = job.step;
-    let rows = (step.kernel_rows as usize).min(ROWS);
-    let columns = step.extent.columns as usize;
+unsafe fn part<const PLACES: usize, const SHARED: usize>(job: &mut Job<'_>, first: usize, cut: Cut) {
     // SAFETY: as for this function.
-    let (weights, bias, scale) = unsafe { tables::<PLACES, SHARED>(job, first) };
-    // Columns that only one output of a window has, or none, have weights of zero.
-    let last = step.kernel_columns as usize + SHARED - 2;
-    let mut offsets = [0; COLUMNS];
-    for (n, offset) in offsets.iter_mut().enumerate() {
-        *offset = n.min(last) * step.column_step as usize;
-    }
-    let (from, to) = (step.input_grid.column as usize, step.output_grid.column as usize);
+    let (bias, scale) = unsafe { tables::<SHARED>(job, first, cut.blocks) };
+    let job = &*job;
+    let step = job.step;
+    let (kernel_columns, column_step) = (step.kernel_columns as usize, step.column_step as usize);
     // Read once: what lies behind a pointer may have changed with each store.
-    let (input, output, row_step) = (job.input, job.output, step.row_step as usize);
+    let (input, output) = (job.input, job.output);
     let bounds = Bounds::new(step.epilogue.zero_point, job.rounding);
+    let rows = step.extent.rows as usize;
     for image in 0..step.extent.images {
-        for row in 0..step.extent.rows {
+        for row in (0..rows).step_by(SHARED) {
+            // The last rows are made again where fewer than a whole number are left.
+            let row = row.min(rows - SHARED) as u32;
             let at = step.input_grid.at(image, row, 0) + first;
             let out = step.output_grid.at(image, row, 0) + first;
-            let mut column = 0;
-            while column < columns {
-                let mut place = [0; PLACES];
+            for place in (0..cut.count).step_by(PLACES) {
+                let mut from = [at; PLACES];
                 for n in 0..PLACES {
-                    // What lies behind the last pixel is the last one again.
-                    place[n] = (column + n * SHARED).min(columns - SHARED);
+                    from[n] += ((place + n) * cut.input.step).min(cut.input.last);
                 }
-                column += PLACES * SHARED;
                 let mut sums = [bias; SHARED];
-                for tap in 0..rows {
-                    let mut x = [_mm512_setzero_si512(); COLUMNS];
-                    for n in 0..COLUMNS {
-                        let mut at = [at + tap * row_step + offsets[n]; PLACES];
-                        for p in 0..PLACES {
-                            at[p] += place[p] * from;
+                let mut weights = job.weights.as_ptr();
+                for group in 0..job.groups {
+                    let mut rows = [0; ROWS];
+                    rows.copy_from_slice(&job.rows[group * ROWS..][..ROWS]);
+                    let all = SHARED > 1 || rows[ROWS - 1] != rows[ROWS - 2];
+                    for column in 0..kernel_columns {
+                        let mut x = [_mm512_setzero_si512(); ROWS];
+                        for n in 0..ROWS {
+                            x[n] = if n + 1 < ROWS || all {
+                                // SAFETY: as for this function.
+                                unsafe { load(opaque(input.add(rows[n] + column * column_step)), from) }
+                            } else {
+                                x[n - 1]
+                            };
                         }
-                        // SAFETY: as for this function.
-                        x[n] = unsafe { load(input, at) };
-                    }
-                    let x = interleaved(x);
-                    for k in 0..4 {
+                        let x = interleaved(x);
+                        // SAFETY: there are weights for each group and column.
+                        let w = unsafe { &*weights };
+                        weights = weights.wrapping_add(1);
                         for s in 0..SHARED {
-                            sums[s][k] = _mm512_dpbusd_epi32(sums[s][k], x[k], weights[tap][s][k]);
+                            for k in 0..ROWS {
+                                sums[s][k] = _mm512_dpbusd_epi32(sums[s][k], x[k], w[s * ROWS + k]);
+                            }
                         }
                     }
                 }
                 for s in 0..SHARED {
-                    let mut q = [_mm512_setzero_si512(); 4];
-                    for k in 0..4 {
+                    let mut q = [_mm512_setzero_si512(); ROWS];
+                    for k in 0..ROWS {
                         q[k] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[s][k]), scale[k]));
                     }
                     let bytes = packed(q, bounds);
-                    let mut at = [out; PLACES];
-                    for p in 0..PLACES {
-                        at[p] += (place[p] + s) * to;
+                    let mut to = [out + s * step.output_grid.row as usize; PLACES];
+                    for n in 0..PLACES {
+                        to[n] += ((place + n) * cut.output.step).min(cut.output.last);
                     }
                     // SAFETY: as for this function.
-                    unsafe { store(output, at, bytes) };
+                    unsafe { store(output, to, bytes) };
                 }
             }
         }
     }
 }
 
-type Quarters = [__m512i; 4];
-
-/// Weights by row and output, bias and scale of some channels.
+/// Puts the weights of a register's channels into the job; bias and scale.
 ///
 /// # Safety
 /// As [`part`].
-#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn tables<const PLACES: usize, const SHARED: usize>(
-    job: &Job<'_>,
+unsafe fn tables<const SHARED: usize>(
+    job: &mut Job<'_>,
     first: usize,
-) -> ([[Quarters; SHARED]; ROWS], Quarters, [__m512; 4]) {
+    blocks: usize,
+) -> (Quarters, [__m512; 4]) {
     let [weights, bias, scale] = job.constants;
     let step = job.step;
-    let groups = step.taps().unwrap_or(0).div_ceil(4) as usize;
-    let zero = _mm512_setzero_si512();
-    let mut found = [[[zero; 4]; SHARED]; ROWS];
-    let (mut sums, mut factors) = ([zero; 4], [zero; 4]);
-    let blocks = CHANNELS / PLACES / BLOCK;
-    for n in 0..4 {
-        let block = first / BLOCK + n % blocks;
-        // SAFETY: bias and scale have an entry for each channel of the blocks.
-        unsafe {
-            if !bias.is_empty() {
-                sums[n] = _mm512_loadu_si512(bias.as_ptr().add(block * GROUP_BYTES).cast());
-            }
-            factors[n] = _mm512_loadu_si512(scale.as_ptr().add(block * GROUP_BYTES).cast());
-        }
-        for row in 0..(step.kernel_rows as usize).min(ROWS) {
+    let (rows, columns) = (step.kernel_rows as usize, step.kernel_columns as usize);
+    let of_taps = (rows * columns).div_ceil(4) * GROUP_BYTES;
+    // A block of fewer channels than 16 is repeated.
+    let each = (step.channels as usize).min(BLOCK) as i32;
+    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let lanes = _mm512_and_si512(lanes, _mm512_set1_epi32(each - 1));
+    // The registers of four blocks, `bytes` apart, the first `at` bytes behind.
+    let quarters = |from: &[u8], bytes: usize, at: usize| -> Quarters {
+        core::array::from_fn(|n| {
+            let at = (first / BLOCK + n % blocks) * bytes + at;
+            // SAFETY: there are weights for all taps, bias and scale of each block.
+            let found = unsafe { _mm512_loadu_si512(from.as_ptr().add(at).cast()) };
+            _mm512_permutexvar_epi32(lanes, found)
+        })
+    };
+    for group in 0..job.groups {
+        for column in 0..columns {
             for s in 0..SHARED {
-                let order = &job.orders[row][s];
-                let group = |n: usize| {
-                    // Taps of a row may all be in one group, which then may be the last.
-                    let group = block * groups + (order.group + n).min(groups - 1);
-                    // SAFETY: there are as many groups of weights for each block.
-                    unsafe { _mm512_loadu_si512(weights.as_ptr().add(group * GROUP_BYTES).cast()) }
-                };
-                // SAFETY: an order has 64 bytes.
-                let bytes = unsafe { _mm512_loadu_si512(order.bytes.as_ptr().cast()) };
-                let taps = _mm512_permutex2var_epi8(group(0), bytes, group(1));
-                found[row][s][n] = _mm512_maskz_mov_epi8(order.present, taps);
+                let mut found = [_mm512_setzero_si512(); ROWS];
+                for place in 0..ROWS {
+                    let Some(row) = (group * ROWS + place).checked_sub(s).filter(|&row| row < rows) else {
+                        continue;
+                    };
+                    let tap = row * columns + column;
+                    let taps = quarters(weights, of_taps, tap / 4 * GROUP_BYTES);
+                    let (down, up) = (tap % 4 * 8, place * 8);
+                    let (down, up) = (_mm_cvtsi32_si128(down as i32), _mm_cvtsi32_si128(up as i32));
+                    for k in 0..4 {
+                        let byte = _mm512_srl_epi32(taps[k], down);
+                        let byte = _mm512_and_si512(byte, _mm512_set1_epi32(0xff));
+                        found[k] = _mm512_or_si512(found[k], _mm512_sll_epi32(byte, up));
+                    }
+                }
+                let found = transposed(found);
+                job.weights[group * columns + column][s * ROWS..][..ROWS].copy_from_slice(&found);
             }
         }
     }
-    for row in &mut found {
-        for weights in row {
-            *weights = transposed(*weights);
-        }
-    }
-    let factors = transposed(factors);
+    let sums = if bias.is_empty() {
+        [_mm512_setzero_si512(); 4]
+    } else {
+        transposed(quarters(bias, GROUP_BYTES, 0))
+    };
+    let factors = transposed(quarters(scale, GROUP_BYTES, 0));
     let mut scale = [_mm512_setzero_ps(); 4];
     for k in 0..4 {
         scale[k] = _mm512_castsi512_ps(factors[k]);
     }
-    (found, transposed(sums), scale)
+    (sums, scale)
 }
 
 /// Quarter `l` of register `k` becomes quarter `k` of register `l`.
@@ -266,7 +314,7 @@ fn transposed(x: Quarters) -> Quarters {
     ]
 }
 
-/// The bytes of four columns, next to each other for each channel: register `k` has channels `4 k` to `4 k + 3` of each
+/// The bytes of four rows, next to each other for each channel: register `k` has channels `4 k` to `4 k + 3` of each
 /// quarter.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]

@@ -105,3 +105,13 @@ pub(super) unsafe fn store_bytes(to: *mut u8, bytes: __m128i, count: usize) {
         }
     }
 }
+
+/// An address that the compiler does not see through: else it keeps sums of it in more registers than there are.
+#[inline(always)]
+pub(super) fn opaque(mut at: *const u8) -> *const u8 {
+    // SAFETY: nothing is done.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) at, options(pure, readonly, nostack, preserves_flags))
+    };
+    at
+}
