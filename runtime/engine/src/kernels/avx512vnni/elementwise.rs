@@ -1,8 +1,14 @@
 //! Changes of type and functions of two elements, 16 at a time where they lie next to each other.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "constant bounds keep the numbers in registers"
+)]
+
 use core::arch::x86_64::*;
 
 use super::lanes::{LANES, LEAST_SCALE, NEAR_TIE, load, load_bytes, mask, store, store_bytes};
+use super::store::{Bounds, order, packed};
 use crate::kernels::{floats, floats_mut, for_each_run};
 use crate::step::{Affine, Binary, BinaryU8, Dequantize, Pair, Quantize, Strided};
 
@@ -42,21 +48,32 @@ fn interleave(step: &Quantize, input: &[f32], output: &mut [u8]) {
     let [.., columns, channels] = step.dims.map(|dim| dim as usize);
     let mut outer = step.dims;
     (outer[4], outer[5]) = (1, 1);
+    let planar = step.input.strides[4] == 1;
+    let mut order = [0; LANES * 4];
+    for (n, place) in order.iter_mut().enumerate() {
+        let (pixel, channel) = (n / 4, n % 4);
+        let element = if planar {
+            channel * LANES + pixel
+        } else {
+            pixel * channels + channel.min(channels - 1)
+        };
+        *place = packed_at(element) as u8;
+    }
     for_each_run(&outer, [&step.input, &step.output], |[from, to]| {
         // The last pixel ends with its last channel.
         let pixels = &mut output[to..to + (columns - 1) * 4 + channels];
-        if step.input.strides[4] == 1 {
+        if planar {
             let planes: [&[f32]; 4] = core::array::from_fn(|n| {
                 let plane = n.min(channels - 1) * step.input.strides[5] as usize;
                 &input[from + plane..][..columns]
             });
             // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; planes have as many elements as
             // there are pixels.
-            unsafe { interleave_row::<true>(&step.affine, planes, channels, pixels) };
+            unsafe { interleave_row::<true>(&step.affine, planes, channels, &order, pixels) };
         } else {
             let row = &input[from..][..columns * channels];
             // SAFETY: as above; the row has the channels of each pixel.
-            unsafe { interleave_row::<false>(&step.affine, [row; 4], channels, pixels) };
+            unsafe { interleave_row::<false>(&step.affine, [row; 4], channels, &order, pixels) };
         }
     });
 }
@@ -70,17 +87,9 @@ unsafe fn interleave_row<const PLANES: bool>(
     affine: &Affine,
     from: [&[f32]; 4],
     channels: usize,
+    order: &[u8; LANES * 4],
     pixels: &mut [u8],
 ) {
-    let mut order = [0; LANES * 4];
-    for (n, place) in order.iter_mut().enumerate() {
-        let (pixel, channel) = (n / 4, n % 4);
-        *place = if PLANES {
-            channel * LANES + pixel
-        } else {
-            pixel * channels + channel.min(channels - 1)
-        } as u8;
-    }
     // SAFETY: 64 bytes are there.
     let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
     let present = 0x1111_1111_1111_1111_u64 * ((1 << channels) - 1);
@@ -88,23 +97,22 @@ unsafe fn interleave_row<const PLANES: bool>(
     let columns = pixels.len().div_ceil(4);
     for first in (0..columns).step_by(LANES) {
         let count = (columns - first).min(LANES);
-        let mut x = [_mm_setzero_si128(); 4];
+        let mut x = [_mm512_setzero_ps(); 4];
         for n in 0..channels {
             // SAFETY: the mask leaves out elements that are not there.
             x[n] = unsafe {
                 if PLANES {
-                    quantizer.bytes(load(from[n].as_ptr().add(first), mask(count)))
+                    load(from[n].as_ptr().add(first), mask(count))
                 } else {
                     let rest = (count * channels).saturating_sub(n * LANES);
-                    quantizer.bytes(load(
+                    load(
                         from[0].as_ptr().wrapping_add(first * channels + n * LANES),
                         mask(rest),
-                    ))
+                    )
                 }
             };
         }
-        let bytes = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(x[0]), x[1]);
-        let bytes = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(bytes, x[2]), x[3]);
+        let bytes = quantizer.bytes(x);
         let bytes = _mm512_permutexvar_epi8(order, bytes);
         if let Some(pixels) = pixels[first * 4..].first_chunk_mut::<{ LANES * 4 }>() {
             // SAFETY: both have 64 bytes.
@@ -117,12 +125,10 @@ unsafe fn interleave_row<const PLANES: bool>(
             }
             continue;
         }
-        let mut last = [0; LANES * 4];
-        // SAFETY: there are 64 bytes.
-        unsafe { _mm512_storeu_si512(last.as_mut_ptr().cast(), bytes) };
-        for (to, from) in pixels[first * 4..].chunks_mut(4).zip(last.chunks(4)) {
-            to[..channels].copy_from_slice(&from[..channels]);
-        }
+        let last = &mut pixels[first * 4..];
+        let there = present & (u64::MAX >> (LANES * 4 - last.len()));
+        // SAFETY: the mask leaves out what is not there.
+        unsafe { _mm512_mask_storeu_epi8(last.as_mut_ptr().cast(), there, bytes) };
     }
 }
 
@@ -183,11 +189,18 @@ pub(super) fn binary_u8(step: &BinaryU8, a: &[u8], b: &[u8], output: &mut [u8]) 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 fn to_bytes(x: __m512, affine: &Affine, low: i32, high: i32) -> __m128i {
+    let y = divided(x, affine, low, high);
+    _mm512_cvtepi32_epi8(_mm512_add_epi32(y, _mm512_set1_epi32(affine.zero)))
+}
+
+/// Integers without zero point from real numbers over the scale.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+fn divided(x: __m512, affine: &Affine, low: i32, high: i32) -> __m512i {
     let y = _mm512_div_ps(x, _mm512_set1_ps(affine.scale));
     let low = _mm512_set1_ps((low - affine.zero) as f32);
     let high = _mm512_set1_ps((high - affine.zero) as f32);
-    let y = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(y, low), high));
-    _mm512_cvtepi32_epi8(_mm512_add_epi32(y, _mm512_set1_epi32(affine.zero)))
+    _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(y, low), high))
 }
 
 /// The real numbers that bytes stand for.
@@ -203,9 +216,14 @@ struct Quantizer<'a> {
     affine: &'a Affine,
     exact: bool,
     factor: __m512,
-    low: __m512,
     high: __m512,
-    zero: __m512i,
+    bounds: Bounds,
+}
+
+/// Where an element of four registers lies behind packing, which keeps to the quarters.
+const fn packed_at(element: usize) -> usize {
+    let (register, lane) = (element / LANES, element % LANES);
+    lane / 4 * 16 + register * 4 + lane % 4
 }
 
 impl<'a> Quantizer<'a> {
@@ -216,24 +234,32 @@ impl<'a> Quantizer<'a> {
             affine,
             exact: affine.scale < LEAST_SCALE,
             factor: _mm512_set1_ps(1.0 / affine.scale),
-            low: _mm512_set1_ps(-affine.zero as f32),
             high: _mm512_set1_ps((255 - affine.zero) as f32),
-            zero: _mm512_set1_epi32(affine.zero),
+            bounds: Bounds::all(affine.zero),
         }
     }
 
+    /// The bytes of four registers, quarter by quarter as [`packed_at`] says.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-    fn bytes(&self, x: __m512) -> __m128i {
+    fn bytes(&self, x: [__m512; 4]) -> __m512i {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        let product = _mm512_mul_ps(x, self.factor);
-        let product = _mm512_min_ps(_mm512_max_ps(product, self.low), self.high);
-        let distance = _mm512_abs_ps(_mm512_sub_ps(product, _mm512_roundscale_ps::<NEAREST>(product)));
-        let near = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(distance, _mm512_set1_ps(NEAR_TIE));
-        if near != 0 || self.exact {
-            return to_bytes(x, self.affine, 0, 255);
+        let mut farthest = _mm512_setzero_ps();
+        let mut q = [_mm512_setzero_si512(); 4];
+        for n in 0..4 {
+            // What is no number stays so and becomes, as what is too small, the least integer, which packing limits.
+            let product = _mm512_min_ps(self.high, _mm512_mul_ps(x[n], self.factor));
+            let distance = _mm512_sub_ps(product, _mm512_roundscale_ps::<NEAREST>(product));
+            farthest = _mm512_max_ps(_mm512_abs_ps(distance), farthest);
+            q[n] = _mm512_cvtps_epi32(product);
         }
-        _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(product), self.zero))
+        let near = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(farthest, _mm512_set1_ps(NEAR_TIE));
+        if near != 0 || self.exact {
+            for n in 0..4 {
+                q[n] = divided(x[n], self.affine, 0, 255);
+            }
+        }
+        packed(q, self.bounds)
     }
 }
 
@@ -241,11 +267,23 @@ impl<'a> Quantizer<'a> {
 /// The processor has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 unsafe fn quantize_run(affine: &Affine, x: &[f32], y: &mut [u8]) {
-    let quantizer = Quantizer::new(affine);
-    for (x, y) in x.chunks(16).zip(y.chunks_mut(16)) {
+    let (quantizer, order) = (Quantizer::new(affine), order());
+    let (whole, rest) = y.as_chunks_mut::<{ LANES * 4 }>();
+    let (x, last) = x.split_at(whole.len() * LANES * 4);
+    for (x, y) in x.chunks_exact(LANES * 4).zip(whole) {
+        let mut four = [_mm512_setzero_ps(); 4];
+        for n in 0..4 {
+            // SAFETY: there are four registers.
+            four[n] = unsafe { _mm512_loadu_ps(x.as_ptr().add(n * LANES)) };
+        }
+        let bytes = _mm512_permutexvar_epi32(order, quantizer.bytes(four));
+        // SAFETY: there are 64 bytes.
+        unsafe { _mm512_storeu_si512(y.as_mut_ptr().cast(), bytes) };
+    }
+    for (x, y) in last.chunks(LANES).zip(rest.chunks_mut(LANES)) {
         // SAFETY: the mask leaves out elements that are not there.
         unsafe {
-            let bytes = quantizer.bytes(load(x.as_ptr(), mask(y.len())));
+            let bytes = to_bytes(load(x.as_ptr(), mask(y.len())), affine, 0, 255);
             store_bytes(y.as_mut_ptr(), bytes, y.len());
         }
     }
