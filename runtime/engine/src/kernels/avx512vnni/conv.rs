@@ -7,7 +7,9 @@
 
 use core::arch::x86_64::*;
 
-use super::store::{Rounding, is_wide, last_epilogue, store_f32, store_scaled, store_u8};
+use super::lines;
+use super::residual::Added;
+use super::store::{Requantized, Rounding, is_wide, last_epilogue, store_f32, store_scaled, store_u8};
 use crate::kernels::pixels::{self, Cursor};
 use crate::kernels::scalar::Operands;
 use crate::step::{Arithmetic, Conv, GROUP_BYTES};
@@ -34,9 +36,10 @@ pub(super) struct Job<'a> {
     /// Whether a whole register may be stored at each pixel.
     pub wide: bool,
     pub rounding: Rounding,
+    pub added: Added,
     /// Weights of the images at hand.
-    weights: *const u8,
-    block_bytes: usize,
+    pub weights: *const u8,
+    pub block_bytes: usize,
 }
 
 /// Weights that are fetched while a tile is computed: some lines for each group of taps.
@@ -76,6 +79,8 @@ pub(super) fn run(step: &Conv, operands: &Operands<'_>, output: &mut [u8]) {
         output: output.as_mut_ptr(),
         wide: is_wide(step, output.len()),
         rounding: Rounding::new(step.arithmetic, last_epilogue(step), operands.scale),
+        // SAFETY: the tier is chosen only for a `Cpu` that has the instructions.
+        added: unsafe { Added::new(step, operands.other) },
         weights: operands.weights.as_ptr(),
         block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
     };
@@ -98,6 +103,9 @@ fn run_pixels(job: &Job<'_>, begin: usize, end: usize) {
     let bytes = blocks * job.block_bytes;
     let least = LEAST_STREAMED_BYTES.max(job.operands.input.len());
     let streamed = bytes > STREAMED_BYTES.min(least);
+    if !streamed && end - begin == job.step.extent.pixels() as usize && lines::run(job) {
+        return;
+    }
     let groups = (job.block_bytes / GROUP_BYTES).max(1);
     // Parts of the weights outside, tiles of pixels inside; or all weights for each tile.
     let part = if streamed { width } else { blocks };
@@ -207,7 +215,7 @@ unsafe fn tile<const P: usize, const N: usize, const KIND: u8>(
     // registers.
     unsafe {
         match KIND {
-            BYTES => store_u8::<P, N>(job, places, block, sums),
+            BYTES => store_u8(job, places, &Requantized::<N>::new(job, block), sums),
             SCALED => store_scaled::<P, N>(job, places, block, sums),
             _ => store_f32::<P, N>(job, places, block, sums),
         }

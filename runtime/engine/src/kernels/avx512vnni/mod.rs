@@ -8,8 +8,11 @@ mod gelu;
 mod groups;
 mod interleaved;
 mod lanes;
+mod lines;
+mod maximum;
 pub(crate) mod peak;
 mod pool;
+mod residual;
 mod rows;
 mod store;
 

@@ -3,6 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::lanes::{load, load_bytes, store, store_bytes};
+use super::maximum;
 use crate::kernels::scalar::window;
 use crate::step::{BLOCK, Pool, PoolKind};
 
@@ -12,6 +13,9 @@ const WIDE: usize = 64;
 /// Runs a pool that was checked, on a processor with the instructions.
 pub(super) fn run(step: &Pool, input: &[u8], output: &mut [u8]) {
     step.halo.fill(output);
+    if maximum::run(step, input, output) {
+        return;
+    }
     for row in 0..step.extent.rows {
         let (rows, padded_rows) = window(step, 0, row, step.input_rows);
         for column in 0..step.extent.columns {

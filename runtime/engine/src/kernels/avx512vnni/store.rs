@@ -8,7 +8,7 @@
 use core::arch::x86_64::*;
 
 use super::conv::{Job, Places};
-use super::lanes::{load, load_bytes, mask, store, store_bytes};
+use super::lanes::{load, mask, store, store_bytes};
 use crate::kernels::floats;
 use crate::step::{Arithmetic, BLOCK, Conv, Epilogue, GROUP_BYTES, first_channel};
 
@@ -63,6 +63,76 @@ pub(super) fn last_epilogue(step: &Conv) -> &Epilogue {
     }
 }
 
+/// Where the outputs of a tile's pixels lie, and those of a second tensor, in bytes.
+pub(super) trait Pixels {
+    fn output(&self, pixel: usize) -> usize;
+    fn other(&self, pixel: usize) -> usize;
+    /// Bytes from each output to the next, if all have that distance.
+    fn apart(&self) -> Option<usize>;
+}
+
+impl Pixels for Places {
+    #[inline(always)]
+    fn output(&self, pixel: usize) -> usize {
+        self.output[pixel]
+    }
+
+    #[inline(always)]
+    fn other(&self, pixel: usize) -> usize {
+        self.other[pixel]
+    }
+
+    #[inline(always)]
+    fn apart(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// How the sums of `N` blocks are requantized, the same for all tiles.
+pub(super) struct Requantized<const N: usize> {
+    /// First channel of each block.
+    first: [usize; N],
+    scale: [__m512; N],
+    /// Whether the blocks' channels lie next to each other: the last one may begin before the end of the one before.
+    together: bool,
+    /// Channels of a block.
+    count: usize,
+    /// Whether nothing is done but scaling and rounding.
+    simple: bool,
+    bounds: Bounds,
+    output: *mut u8,
+}
+
+impl<const N: usize> Requantized<N> {
+    /// Of the blocks from `block` on.
+    ///
+    /// # Safety
+    /// The processor has the instructions; the step of the job has `N` blocks from `block` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
+    pub unsafe fn new(job: &Job<'_>, block: usize) -> Self {
+        let all = job.step.channels as usize;
+        let mut first = [0; N];
+        let mut scale = [_mm512_setzero_ps(); N];
+        for n in 0..N {
+            first[n] = first_channel(block + n, all);
+            let table = (block + n) * GROUP_BYTES;
+            // SAFETY: scale has an entry for each channel of the blocks.
+            scale[n] = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(table).cast()) };
+        }
+        Self {
+            together: first[N - 1] == first[0] + (N - 1) * BLOCK,
+            first,
+            scale,
+            count: all.min(BLOCK),
+            simple: job.step.residual.other.is_empty() && job.rounding.small,
+            bounds: Bounds::new(last_epilogue(job.step).zero_point, &job.rounding),
+            // Read once: what lies behind a pointer may have changed with each store.
+            output: job.output,
+        }
+    }
+}
+
 /// Requantizes the sums of `N` blocks at `P` pixels, four of them at a time.
 ///
 /// # Safety
@@ -71,31 +141,18 @@ pub(super) fn last_epilogue(step: &Conv) -> &Epilogue {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
 pub(super) unsafe fn store_u8<const P: usize, const N: usize>(
     job: &Job<'_>,
-    places: &Places,
-    block: usize,
+    places: &impl Pixels,
+    how: &Requantized<N>,
     sums: [[__m512i; N]; P],
 ) {
-    let all = job.step.channels as usize;
-    let mut first = [0; N];
-    let mut scale = [_mm512_setzero_ps(); N];
-    for n in 0..N {
-        first[n] = first_channel(block + n, all);
-        let table = (block + n) * GROUP_BYTES;
-        // SAFETY: scale has an entry for each channel of the blocks.
-        scale[n] = unsafe { _mm512_loadu_ps(job.operands.scale.as_ptr().add(table).cast()) };
-    }
-    // The last block may begin before the end of the one in front of it.
-    let together = first[N - 1] == first[0] + (N - 1) * BLOCK;
-    let count = all.min(BLOCK);
+    let Requantized {
+        first, scale, count, ..
+    } = *how;
+    let (bounds, output, together) = (how.bounds, how.output, how.together);
     let whole = count == BLOCK;
-    let plain = job.step.residual.other.is_empty();
-    let simple = plain && job.rounding.small;
-    // Read once: what lies behind a pointer may have changed with each store.
-    let (bounds, output) = (
-        Bounds::new(last_epilogue(job.step).zero_point, &job.rounding),
-        job.output,
-    );
     let order = order();
+    // Four registers next to each other in the output.
+    let dense = whole && together && (P * N).is_multiple_of(4) && places.apart() == Some(N * BLOCK);
     // Written out: constant places keep the sums in registers.
     macro_rules! four {
         ($($begin:literal)*) => {
@@ -116,10 +173,10 @@ pub(super) unsafe fn store_u8<const P: usize, const N: usize>(
                     ($n:literal) => {{
                         let (p, n) = at!($n);
                         // SAFETY: as for this function.
-                        unsafe { rounded(job, places.other[p] + first[n], count, sums[p][n], scale[n]) }
+                        unsafe { job.added.rounded(places.other(p) + first[n], count, sums[p][n], scale[n]) }
                     }};
                 }
-                let q = if simple {
+                let q = if how.simple {
                     [q!(0), q!(1), q!(2), q!(3)]
                 } else {
                     [limited!(0), limited!(1), limited!(2), limited!(3)]
@@ -131,23 +188,23 @@ pub(super) unsafe fn store_u8<const P: usize, const N: usize>(
                             let (p, n) = at!($n);
                             let bytes = _mm512_extracti32x4_epi32::<$n>(bytes);
                             if whole {
-                                _mm_storeu_si128(output.add(places.output[p] + first[n]).cast(), bytes);
+                                _mm_storeu_si128(output.add(places.output(p) + first[n]).cast(), bytes);
                             } else {
-                                put(job, places.output[p], bytes, count);
+                                put(job, places.output(p), bytes, count);
                             }
                         }
                     };
                 }
                 // SAFETY: the channels of the blocks lie in the output, and a whole register where stores are wide.
                 unsafe {
-                    if N == 4 && together {
-                        _mm512_storeu_si512(output.add(places.output[at!(0).0] + first[0]).cast(), bytes);
+                    if dense || (N == 4 && together) {
+                        _mm512_storeu_si512(output.add(places.output(at!(0).0) + first[0]).cast(), bytes);
                     } else if N == 2 && together {
                         let low = _mm512_castsi512_si256(bytes);
-                        _mm256_storeu_si256(output.add(places.output[at!(0).0] + first[0]).cast(), low);
+                        _mm256_storeu_si256(output.add(places.output(at!(0).0) + first[0]).cast(), low);
                         if $begin + 2 < P * N {
                             let high = _mm512_extracti64x4_epi64::<1>(bytes);
-                            _mm256_storeu_si256(output.add(places.output[at!(2).0] + first[0]).cast(), high);
+                            _mm256_storeu_si256(output.add(places.output(at!(2).0) + first[0]).cast(), high);
                         }
                     } else {
                         put!(0);
@@ -160,38 +217,6 @@ pub(super) unsafe fn store_u8<const P: usize, const N: usize>(
         };
     }
     four!(0 4 8 12 16 20);
-}
-
-/// The integers of 16 sums without zero point, a second tensor added where there is one.
-///
-/// # Safety
-/// The processor has the instructions; the first `count` channels of the second tensor at `other` lie in it.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,fma")]
-unsafe fn rounded(job: &Job<'_>, other: usize, count: usize, sum: __m512i, scale: __m512) -> __m512i {
-    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    let step = job.step;
-    let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
-    let q = limited(scaled, &step.epilogue);
-    if step.residual.other.is_empty() {
-        return _mm512_cvtps_epi32(q);
-    }
-    let residual = &step.residual;
-    // SAFETY: as for this function.
-    let other = unsafe {
-        let from = job.operands.other.as_ptr().add(other);
-        _mm512_cvtepu8_epi32(load_bytes(from, mask(count)))
-    };
-    let other = _mm512_cvtepi32_ps(_mm512_sub_epi32(other, _mm512_set1_epi32(residual.other_zero)));
-    let other = _mm512_mul_ps(other, _mm512_set1_ps(residual.other_scale));
-    let own = _mm512_mul_ps(_mm512_roundscale_ps::<NEAREST>(q), _mm512_set1_ps(residual.scale));
-    let (sum, factor) = (_mm512_add_ps(own, other), _mm512_set1_ps(residual.factor));
-    let y = if residual.divide == 0 {
-        _mm512_mul_ps(sum, factor)
-    } else {
-        _mm512_div_ps(sum, factor)
-    };
-    _mm512_cvtps_epi32(limited(y, &residual.epilogue))
 }
 
 /// Real numbers within limits.
