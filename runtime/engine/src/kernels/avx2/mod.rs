@@ -33,7 +33,7 @@ pub(crate) fn run<'a>(
                     let products = unsafe { Busd::new() };
                     sixteen::conv(Dots(products), step, &operands, output);
                 }
-                _ => sixteen::conv(Madd(lanes), step, &operands, output),
+                _ => sixteen::conv(Dots(Madd(lanes)), step, &operands, output),
             }
         }
         Step::Depthwise(step) => {

@@ -19,7 +19,7 @@ pub(crate) fn products(tier: Tier, rounds: u64) -> i32 {
     unsafe {
         if tier == Tier::AvxVnni {
             let dot = Busd::new();
-            dot.enter(Rounds { dot, rounds })
+            Dot::enter(dot, Rounds { dot, rounds })
         } else {
             let dot = Madd(Avx2::new());
             Dot::enter(dot, Rounds { dot, rounds })

@@ -8,7 +8,7 @@
 use core::arch::x86_64::*;
 
 use super::lanes::Avx2;
-use crate::kernels::sixteen::{Products, Runs, Start, Work};
+use crate::kernels::sixteen::{Lanes, Products, Runs, Work};
 use crate::step::GROUP_BYTES;
 
 /// The sums of 16 channels: integers, or the bits of `f32`.
@@ -43,6 +43,7 @@ pub(super) struct Dots<D>(pub D);
 
 impl<D: Dot> Products for Dots<D> {
     type Lanes = Avx2;
+    type Start = Sums;
     const PIXELS: usize = D::PIXELS;
     const REALS: bool = D::REALS;
 
@@ -58,11 +59,8 @@ impl<D: Dot> Products for Dots<D> {
     }
 
     #[inline(always)]
-    unsafe fn start(self, _: Runs<'_>, _: *const u8, bias: Sums) -> Start<Avx2> {
-        Start {
-            sums: bias,
-            wide: false,
-        }
+    unsafe fn start(self, _: Runs<'_>, _: *const u8, bias: Sums) -> Sums {
+        bias
     }
 
     #[inline(always)]
@@ -71,10 +69,10 @@ impl<D: Dot> Products for Dots<D> {
         runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
-        start: &Start<Avx2>,
+        start: &Sums,
     ) -> [Sums; P] {
         // SAFETY: as for this function.
-        unsafe { dot_sums::<_, P, BEGIN>(self.0, runs, windows, weights, start.sums) }
+        unsafe { dot_sums::<_, P, BEGIN>(self.0, runs, windows, weights, *start) }
     }
 }
 
@@ -124,7 +122,7 @@ impl Dot for Fma {
 
     #[inline(always)]
     fn enter<W: Work>(self, work: W) -> W::Output {
-        crate::kernels::sixteen::Lanes::enter(self.0, work)
+        self.0.enter(work)
     }
 
     #[inline(always)]
@@ -198,54 +196,21 @@ busd!(
     _mm256_dpbusd_epi32
 );
 
-/// Products of bytes without an instruction for four of them.
+/// Products of bytes without an instruction for four of them: in 32 bits those of the first and the third byte, then of
+/// the others.
 ///
-/// Bytes of a window less 128 are signed. Their magnitudes times the weights, those of negative bytes negated, are at
-/// most 128 * 127 in size, so that the sum of two fits 16 bits: unless a weight is -128, which has no negative.
+/// Sums of two products in 16 bits, which one instruction makes of bytes, would not hold them.
 #[derive(Clone, Copy)]
 pub(super) struct Madd(pub Avx2);
 
 impl Dot for Madd {
-    /// Signed bytes and their magnitudes.
+    /// The first and the third byte, and the others, each in 16 bits.
     type Ready = [__m256i; 2];
     const PIXELS: usize = 4;
 
     #[inline(always)]
     fn enter<W: Work>(self, work: W) -> W::Output {
-        crate::kernels::sixteen::Lanes::enter(self.0, work)
-    }
-
-    #[inline(always)]
-    fn ready(self, x: __m256i) -> [__m256i; 2] {
-        // SAFETY: a value says that the processor has the instructions.
-        unsafe {
-            let x = _mm256_xor_si256(x, _mm256_set1_epi8(i8::MIN));
-            [x, _mm256_abs_epi8(x)]
-        }
-    }
-
-    #[inline(always)]
-    fn add(self, sum: __m256i, weights: __m256i, [x, size]: [__m256i; 2]) -> __m256i {
-        // SAFETY: as above.
-        unsafe {
-            let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(weights, x));
-            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-        }
-    }
-}
-
-/// As [`Madd`], each product in 16 bits of its own: of the first and third byte, then of the others.
-#[derive(Clone, Copy)]
-struct WideMadd(Avx2);
-
-impl Dot for WideMadd {
-    /// Even bytes and odd ones, widened.
-    type Ready = [__m256i; 2];
-    const PIXELS: usize = <Madd as Dot>::PIXELS;
-
-    #[inline(always)]
-    fn enter<W: Work>(self, work: W) -> W::Output {
-        Dot::enter(Madd(self.0), work)
+        self.0.enter(work)
     }
 
     #[inline(always)]
@@ -263,77 +228,11 @@ impl Dot for WideMadd {
     fn add(self, sum: __m256i, weights: __m256i, [even, odd]: [__m256i; 2]) -> __m256i {
         // SAFETY: as above.
         unsafe {
+            // The same for all pixels, and so made once.
             let first = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
             let second = _mm256_srai_epi16::<8>(weights);
             let sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, first));
             _mm256_add_epi32(sum, _mm256_madd_epi16(odd, second))
-        }
-    }
-}
-
-impl Products for Madd {
-    type Lanes = Avx2;
-    const PIXELS: usize = <Self as Dot>::PIXELS;
-
-    #[inline(always)]
-    fn lanes(self) -> Avx2 {
-        self.0
-    }
-
-    #[inline(always)]
-    fn enter<W: Work>(self, work: W) -> W::Output {
-        Dot::enter(self, work)
-    }
-
-    #[inline(always)]
-    unsafe fn start(self, runs: Runs<'_>, weights: *const u8, bias: Sums) -> Start<Avx2> {
-        // SAFETY: as for this function, and a value says that the processor has the instructions.
-        unsafe {
-            let (ones, pairs) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1));
-            let mut least = _mm256_setzero_si256();
-            let mut sums = [_mm256_setzero_si256(); 2];
-            for group in 0..runs.offsets.len() * runs.groups {
-                for n in 0..2 {
-                    let w = _mm256_loadu_si256(weights.add(group * GROUP_BYTES + n * 32).cast());
-                    let sum = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, w), pairs);
-                    sums[n] = _mm256_add_epi32(sums[n], sum);
-                    least = _mm256_min_epi8(least, w);
-                }
-            }
-            let least = _mm256_cmpeq_epi8(least, _mm256_set1_epi8(i8::MIN));
-            if _mm256_movemask_epi8(least) != 0 {
-                return Start {
-                    sums: bias,
-                    wide: true,
-                };
-            }
-            // What the signed bytes are less, times the weights.
-            let mut start = bias;
-            for n in 0..2 {
-                start[n] = _mm256_add_epi32(start[n], _mm256_slli_epi32::<7>(sums[n]));
-            }
-            Start {
-                sums: start,
-                wide: false,
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn sums<const P: usize, const BEGIN: usize>(
-        self,
-        runs: Runs<'_>,
-        windows: [*const u8; P],
-        weights: *const u8,
-        start: &Start<Avx2>,
-    ) -> [Sums; P] {
-        // SAFETY: as for this function.
-        unsafe {
-            if start.wide {
-                dot_sums::<_, P, BEGIN>(WideMadd(self.0), runs, windows, weights, start.sums)
-            } else {
-                dot_sums::<_, P, BEGIN>(self, runs, windows, weights, start.sums)
-            }
         }
     }
 }

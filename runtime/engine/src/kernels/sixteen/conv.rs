@@ -27,15 +27,6 @@ pub(crate) struct Runs<'a> {
     pub groups: usize,
 }
 
-/// What the sums of a block begin with.
-#[derive(Clone, Copy)]
-pub(crate) struct Start<L: Lanes> {
-    /// Integers, or the bits of `f32`.
-    pub sums: L::Integers,
-    /// Whether a product of bytes, or the sum of two, may need more bits than the quick way has.
-    pub wide: bool,
-}
-
 /// How windows are multiplied with a block of weights; a value says that the processor has the instructions.
 ///
 /// # Safety
@@ -43,6 +34,8 @@ pub(crate) struct Start<L: Lanes> {
 pub(crate) trait Products: Copy {
     /// Registers.
     type Lanes: Lanes;
+    /// What the sums of a block begin with.
+    type Start: Copy;
     /// Most pixels of a tile.
     const PIXELS: usize;
     /// Whether it multiplies `f32`, else bytes.
@@ -60,7 +53,7 @@ pub(crate) trait Products: Copy {
         runs: Runs<'_>,
         weights: *const u8,
         bias: <Self::Lanes as Lanes>::Integers,
-    ) -> Start<Self::Lanes>;
+    ) -> Self::Start;
 
     /// The sums of `P` windows, those of the first `BEGIN` channels, 0 or 8, left out.
     unsafe fn sums<const P: usize, const BEGIN: usize>(
@@ -68,7 +61,7 @@ pub(crate) trait Products: Copy {
         runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
-        start: &Start<Self::Lanes>,
+        start: &Self::Start,
     ) -> [<Self::Lanes as Lanes>::Integers; P];
 }
 
@@ -172,19 +165,16 @@ impl<T: Products> Job<'_, T> {
     fn run(&self, begin: usize, pixels: usize) {
         let blocks = self.step.blocks() as usize;
         let near = (NEAR_BYTES / self.block_bytes.max(1)).clamp(1, MAX_BLOCKS);
-        let mut starts = [Start {
-            sums: self.lanes.integer(0),
-            wide: false,
-        }; MAX_BLOCKS];
+        let mut starts = [None; MAX_BLOCKS];
         for first in (0..blocks).step_by(near) {
             let starts = &mut starts[..near.min(blocks - first)];
             for (n, start) in starts.iter_mut().enumerate() {
                 let block = first + n;
                 // SAFETY: the step was checked, so that the weights of its blocks lie in their slice.
-                *start = unsafe {
+                *start = Some(unsafe {
                     self.products
                         .start(self.runs, self.weights(block), self.bias(block))
-                };
+                });
             }
             let mut cursor = Cursor::new(self.step, begin);
             let mut rest = pixels;
@@ -226,7 +216,7 @@ impl<T: Products> Job<'_, T> {
 ///
 /// Made only of a step that was checked: the windows at the places, the weights of the blocks and the outputs lie in the
 /// operands.
-struct Tile<'a, T: Products, const P: usize>(&'a Job<'a, T>, &'a Places, usize, &'a [Start<T::Lanes>]);
+struct Tile<'a, T: Products, const P: usize>(&'a Job<'a, T>, &'a Places, usize, &'a [Option<T::Start>]);
 
 impl<T: Products, const P: usize> Work for Tile<'_, T, P> {
     type Output = ();
@@ -239,8 +229,7 @@ impl<T: Products, const P: usize> Work for Tile<'_, T, P> {
         for (window, at) in windows.iter_mut().zip(places.input) {
             *window = window.wrapping_add(at);
         }
-        for (n, start) in starts.iter().enumerate() {
-            let block = first + n;
+        for (block, start) in (first..).zip(starts.iter().flatten()) {
             let channels = Channels {
                 table: block * GROUP_BYTES,
                 first: first_channel(block, all),
@@ -270,7 +259,7 @@ impl<T: Products> Job<'_, T> {
         places: &Places,
         windows: [*const u8; P],
         channels: Channels,
-        start: &Start<T::Lanes>,
+        start: &T::Start,
     ) {
         let weights = self.weights(channels.table / GROUP_BYTES);
         // SAFETY: as for this function; channels that are not there are left out.

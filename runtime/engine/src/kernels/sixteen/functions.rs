@@ -154,13 +154,29 @@ pub(super) fn function_run<L: Lanes>(
     x: &[f32],
     y: &mut [f32],
 ) {
+    let (whole, rest) = x.as_chunks();
+    let (to, to_rest) = y.as_chunks_mut();
     l.enter(FunctionRun {
         l,
         function,
         parameters,
-        x,
-        y,
+        x: whole,
+        y: to,
     });
+    if rest.is_empty() {
+        return;
+    }
+    let mut last = [[0.0; LANES]; 2];
+    let [x, y] = &mut last;
+    x[..rest.len()].copy_from_slice(rest);
+    l.enter(FunctionRun {
+        l,
+        function,
+        parameters,
+        x: core::slice::from_ref(x),
+        y: core::slice::from_mut(y),
+    });
+    to_rest.copy_from_slice(&y[..to_rest.len()]);
 }
 
 /// A run of a function.
@@ -168,8 +184,8 @@ struct FunctionRun<'a, L> {
     l: L,
     function: Function,
     parameters: [f32; 2],
-    x: &'a [f32],
-    y: &'a mut [f32],
+    x: &'a [[f32; LANES]],
+    y: &'a mut [[f32; LANES]],
 }
 
 impl<L: Lanes> Work for FunctionRun<'_, L> {
@@ -187,11 +203,11 @@ impl<L: Lanes> Work for FunctionRun<'_, L> {
         // Written out: a closure would not be part of the function that may use the instructions.
         macro_rules! map {
             ($e:ident => $found:expr) => {
-                for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
-                    // SAFETY: no more elements are read or written than there are.
+                for (x, y) in x.iter().zip(y) {
+                    // SAFETY: as many elements are there.
                     unsafe {
-                        let $e = l.load(x.as_ptr(), x.len());
-                        l.store(y.as_mut_ptr(), $found, y.len());
+                        let $e = l.load(x.as_ptr(), LANES);
+                        l.store(y.as_mut_ptr(), $found, LANES);
                     }
                 }
             };

@@ -8,7 +8,7 @@ mod pool;
 mod rows;
 mod store;
 
-pub(crate) use conv::{Products, Runs, Start, run as conv};
+pub(crate) use conv::{Products, Runs, run as conv};
 pub(crate) use lanes::{Lanes, Work};
 pub(crate) use store::{limits, table};
 
