@@ -8,13 +8,14 @@
 use core::arch::x86_64::*;
 
 use super::conv::Job;
+use super::halves;
 use super::lanes::opaque;
 use super::store::{Pixels, Requantized, store_u8};
 use crate::span::{Extent, Grid};
 use crate::step::{Arithmetic, Conv, GROUP_BYTES};
 
 /// Pixels whose windows are found from one address.
-const NEAR: usize = 4;
+pub(super) const NEAR: usize = 4;
 /// Cycles that a tile of a line takes beside its products and stores.
 const IN_LINE: usize = 20;
 /// As [`IN_LINE`], of a tile whose pixels are found one by one.
@@ -35,17 +36,18 @@ fn cycles(tiles: usize, (pixels, blocks): (usize, usize), depth: usize, around: 
 
 /// Pixels of a row at equal distances.
 #[derive(Clone, Copy)]
-struct Line {
-    input: usize,
+pub(super) struct Line {
+    pub input: usize,
     output: usize,
     other: usize,
-    steps: [usize; 3],
+    /// Bytes from a pixel to the next, in the order of the fields above.
+    pub steps: [usize; 3],
 }
 
 impl Line {
     /// From a pixel on.
     #[inline(always)]
-    fn from(self, pixel: usize) -> Self {
+    pub fn from(self, pixel: usize) -> Self {
         let [input, output, other] = self.steps;
         Self {
             input: self.input + pixel * input,
@@ -122,10 +124,22 @@ pub(super) fn run(job: &Job<'_>) -> bool {
     let Some(&(size, width)) = TILES.iter().filter(fits).min_by_key(|&tile| times(tile)) else {
         return false;
     };
+    let mut best = times(&(size, width));
+    let mut half = false;
+    if columns >= halves::PIXELS && halves::fits(job) {
+        let lines = pixels / columns;
+        let time = lines * LINE
+            + cycles(
+                lines * columns.div_ceil(halves::PIXELS),
+                (halves::SUMS, 1),
+                depth,
+                IN_LINE,
+            );
+        (half, best) = (time < best, time.min(best));
+    }
     let single = (step.tile_pixels as usize, (step.tile_blocks as usize).min(blocks));
     let tiles = pixels.div_ceil(single.0) * blocks.div_ceil(single.1);
-    if step.arithmetic != Arithmetic::U8ToU8 || cycles(tiles, single, depth, SINGLE) <= times(&(size, width))
-    {
+    if step.arithmetic != Arithmetic::U8ToU8 || cycles(tiles, single, depth, SINGLE) <= best {
         return false;
     }
     for image in 0..extent.images {
@@ -136,6 +150,11 @@ pub(super) fn run(job: &Job<'_>) -> bool {
                 other: step.residual.grid.at(image, row, 0),
                 steps: [step.input_grid, step.output_grid, step.residual.grid].map(|g| g.column as usize),
             };
+            if half {
+                // SAFETY: as below.
+                unsafe { halves::run(job, line, columns) };
+                continue;
+            }
             for block in (0..blocks).step_by(width) {
                 // SAFETY: the tier is chosen only for a `Cpu` that has the instructions; the step was checked, so that
                 // the windows and outputs of its pixels and the weights of its blocks lie in their slices.

@@ -6,6 +6,7 @@ mod elementwise;
 mod functions;
 mod gelu;
 mod groups;
+mod halves;
 mod interleaved;
 mod lanes;
 mod lines;

@@ -1,5 +1,7 @@
 //! Steps whose windows slide over images.
 
+use std::vec;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -58,6 +60,24 @@ proptest! {
             });
             assert_same(&[scalar, found], g.arithmetic != Arithmetic::U8ToU8);
         }
+    }
+
+    #[test]
+    fn convolutions_along_long_rows_of_all_tiers_are_equal(
+        mut g in geometry(),
+        columns in 6..80u32,
+        channels in prop::sample::select(vec![8, 16, 24, 32, 64]),
+        bordered in any::<bool>(),
+    ) {
+        g.arithmetic = Arithmetic::U8ToU8;
+        (g.extent.columns, g.channels) = (columns, channels);
+        g.extent.rows = g.extent.rows.min(3);
+        if !bordered {
+            // Rows without a border are joined to longer ones.
+            g.border = [0; 4];
+        }
+        let (case, step) = conv(&g);
+        assert_same(&case.outputs(&step.into()), false);
     }
 
     #[test]
