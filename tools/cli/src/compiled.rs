@@ -1,13 +1,13 @@
 //! Plans of the engine in a bundle, made of the graphs that it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use atomic_write_file::AtomicWriteFile;
 use limbic_bundle::{Bundle, BundleWriter, GraphFormat, Manifest, Precision, Variant, VariantEntry};
 use limbic_compile::Report;
+
+use crate::whole_file;
 
 /// The backend that runs plans.
 const ENGINE: &str = "engine";
@@ -71,10 +71,7 @@ pub fn write_thin(manifest: Manifest, contents: Contents, output: &Path) -> Resu
         .flat_map(|variant| &variant.entries);
     let graphs: BTreeSet<&str> = entries.map(|entry| entry.path.as_str()).collect();
     let thin = bundle.to_thin_bytes(|entry| !graphs.contains(entry.path.as_str()))?;
-    let unwritten = || format!("can't write {}", output.display());
-    let mut file = AtomicWriteFile::open(output).with_context(unwritten)?;
-    file.write_all(&thin).with_context(unwritten)?;
-    file.commit().with_context(unwritten)?;
+    whole_file::write(output, &thin)?;
     Ok(identity)
 }
 

@@ -17,6 +17,7 @@ mod npz;
 mod opened;
 mod show;
 mod version;
+mod whole_file;
 
 use std::process::ExitCode;
 

@@ -144,8 +144,12 @@ fn the_windows_of_a_sound_are_judged_beside_the_whole() {
         &done.stdout,
         &["eval, emotion on eval.csv: 1 items, ", " windows)"],
     );
+    line(&done.stdout, &["q.limbic identity "]);
+    let done = limbic(folder, &format!("{QUANTIZE} --json -o q.limbic")).expect(0);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
     let bundle = limbic_bundle::Bundle::open(&folder.join("q.limbic")).unwrap();
-    let report: Value = serde_json::from_slice(bundle.entry("quantization.json").unwrap()).unwrap();
+    let carried: Value = serde_json::from_slice(bundle.entry("quantization.json").unwrap()).unwrap();
+    assert_eq!(report, carried);
     let windows = &report["eval"][0]["windows"];
     assert!(
         windows["count"].as_u64() > Some(1) && windows["equal"].as_f64() >= Some(0.5),

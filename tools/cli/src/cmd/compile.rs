@@ -58,7 +58,12 @@ pub fn run(args: &Compile) -> Result<ExitCode> {
             compiled::write
         };
         let identity = write(manifest, contents, output)?;
-        print_line(&format!("{} identity {identity}", output.display()))?;
+        let line = if args.json {
+            json!({ "bundle": output.display().to_string(), "identity": identity }).to_string()
+        } else {
+            format!("{} identity {identity}", output.display())
+        };
+        print_line(&line)?;
     }
     Ok(ExitCode::SUCCESS)
 }

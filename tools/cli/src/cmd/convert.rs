@@ -1,7 +1,6 @@
 //! `limbic convert`
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +19,7 @@ use crate::convert::source::{self, Options};
 use crate::convert::{bind, labels};
 use crate::failure;
 use crate::show::print_line;
+use crate::whole_file;
 
 /// What was converted, how, and what came of it: printed, and kept in the bundle.
 #[derive(Debug, Serialize)]
@@ -117,8 +117,10 @@ pub fn run(args: &Convert) -> Result<ExitCode> {
         say(format!("writing {}", args.output.display()));
         match target {
             Target::Bundle => identity = Some(write_bundle(args, &description, graph, &report)?),
-            Target::Onnx => replace(&args.output, &onnx::write(&graph).context("can't write ONNX")?)?,
-            Target::Tflite => replace(
+            Target::Onnx => {
+                whole_file::write(&args.output, &onnx::write(&graph).context("can't write ONNX")?)?
+            }
+            Target::Tflite => whole_file::write(
                 &args.output,
                 &tflite::write(&graph).context("can't write TFLite")?,
             )?,
@@ -306,13 +308,6 @@ fn card(report: &Report) -> String {
     }
     lines.push("- what it was trained on, how well it does and for whom: not stated".to_owned());
     lines.join("\n") + "\n"
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let context = || format!("can't write {}", path.display());
-    let mut file = atomic_write_file::AtomicWriteFile::open(path).with_context(context)?;
-    file.write_all(bytes).with_context(context)?;
-    file.commit().with_context(context)
 }
 
 fn print(report: &Report) -> Result<()> {

@@ -96,7 +96,10 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
         );
         return Ok(ExitCode::from(failure::SAID_NO));
     }
-    pack::write(args, &bundle, &data, &outcome, &recipe, &json)?;
+    let identity = pack::write(args, &bundle, &data, &outcome, &recipe, &json)?;
+    if !args.json {
+        print_line(&format!("{} identity {identity}", args.output.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,12 +11,12 @@ use limbic_quantize::recipe::Recipe;
 use super::judge::Data;
 use crate::args::Quantize;
 use crate::compiled::{self, Contents};
-use crate::show::print_line;
+use crate::whole_file;
 
 /// Name of the variant and stem of its entries.
 const NAME: &str = "quantized";
 
-/// Writes the bundle, and the other files that were asked for.
+/// Writes the bundle, whose identity it gives, and the other files that were asked for.
 pub fn write(
     args: &Quantize,
     bundle: &Bundle,
@@ -24,11 +24,11 @@ pub fn write(
     outcome: &Outcome,
     recipe: &Recipe,
     report: &str,
-) -> Result<()> {
+) -> Result<String> {
     let lowered = limbic_quantize::lower(&outcome.quantized.graph)?;
     let onnx = limbic_graph::onnx::write(&lowered).context("can't write ONNX")?;
     if let Some(path) = &args.onnx {
-        std::fs::write(path, &onnx).with_context(|| format!("can't write {}", path.display()))?;
+        whole_file::write(path, &onnx)?;
     }
     if let Some(path) = &args.tflite {
         // LiteRT has a kernel for products whose rows are rounded as they come; it has no symbols and no layer norm.
@@ -40,11 +40,11 @@ pub fn write(
         passes::expand_layer_normalization(&mut graph)?;
         passes::remove_dead(&mut graph);
         let tflite = limbic_graph::tflite::write(&graph).context("can't write TFLite")?;
-        std::fs::write(path, tflite).with_context(|| format!("can't write {}", path.display()))?;
+        whole_file::write(path, &tflite)?;
     }
     let table = outcome.table.as_ref().map(|table| table.to_text());
     if let (Some(path), Some(table)) = (&args.write_table, &table) {
-        std::fs::write(path, table).with_context(|| format!("can't write {}", path.display()))?;
+        whole_file::write(path, table.as_bytes())?;
     }
     let mut files = vec![
         (format!("{NAME}.onnx"), onnx),
@@ -63,8 +63,7 @@ pub fn write(
         };
         contents.insert(path.to_owned(), content);
     }
-    let identity = compiled::write(manifest, contents, &args.output)?;
-    print_line(&format!("{} identity {identity}", args.output.display()))
+    compiled::write(manifest, contents, &args.output)
 }
 
 /// The manifest with the quantized variant behind the float ones, which stay the default.
