@@ -1,5 +1,6 @@
 //! The engine on compiled plans: read in place, run with the instructions that the processor has.
 
+mod pace;
 mod pool;
 mod program;
 mod session;

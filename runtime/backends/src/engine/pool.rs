@@ -46,8 +46,8 @@ struct Shared {
     running: AtomicBool,
     /// Whether the threads shall end.
     closed: AtomicBool,
-    /// Threads that sleep; changed under the lock.
-    asleep: AtomicUsize,
+    /// Whether threads may sleep that nobody has woken; changed under the lock.
+    asleep: AtomicBool,
     /// Whether the caller sleeps; changed under the lock.
     caller_asleep: AtomicBool,
     lock: Mutex<()>,
@@ -130,15 +130,14 @@ impl Shared {
             if running() && self.look_out(|| self.has_work() || !running()) {
                 continue;
             }
-            let mut lock = self.locked();
-            self.asleep.fetch_add(1, Ordering::SeqCst);
-            while !self.has_work() && !self.closed.load(Ordering::SeqCst) {
-                lock = self.work.wait(lock).unwrap_or_else(PoisonError::into_inner);
-            }
-            self.asleep.fetch_sub(1, Ordering::SeqCst);
-            drop(lock);
+            let lock = self.locked();
+            self.asleep.store(true, Ordering::SeqCst);
             if self.closed.load(Ordering::SeqCst) {
                 return;
+            }
+            // Who has no work yet behind being woken looks out for the next.
+            if !self.has_work() {
+                drop(self.work.wait(lock).unwrap_or_else(PoisonError::into_inner));
             }
         }
     }
@@ -154,7 +153,7 @@ impl Pool {
             panicked: AtomicBool::new(false),
             running: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            asleep: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
             caller_asleep: AtomicBool::new(false),
             lock: Mutex::new(()),
             work: Condvar::new(),
@@ -230,8 +229,11 @@ impl Workers for Lent<'_> {
         unsafe { *shared.job.get() = Some(job) };
         shared.ended.store(0, Ordering::Relaxed);
         shared.taken.store(parts << HALF, Ordering::SeqCst);
-        if shared.asleep.load(Ordering::SeqCst) > 0 {
-            drop(shared.locked());
+        // Once until they sleep again: a thread that waits for a processor need not be told of each step.
+        if shared.asleep.load(Ordering::SeqCst) {
+            let lock = shared.locked();
+            shared.asleep.store(false, Ordering::SeqCst);
+            drop(lock);
             shared.work.notify_all();
         }
         while let Some(part) = shared.take() {

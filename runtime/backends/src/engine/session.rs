@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use limbic_bundle::{Dim, Dtype, Role, TensorSpec};
 use limbic_engine::Span;
@@ -11,6 +12,7 @@ use limbic_engine::plan::ARENA_ALIGNMENT;
 
 use crate::backend::{Session, SessionState, StateTensor};
 use crate::bytes::{bytes_of, copy, fill};
+use crate::engine::pace::Pace;
 use crate::engine::pool::Pool;
 use crate::engine::program::Loaded;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,8 +27,10 @@ pub(super) struct EngineSession {
     /// Memory of the longest arena, with room to align it.
     memory: Vec<u8>,
     arena: Range<usize>,
-    /// Threads beside the caller's, where they make some run shorter.
+    /// Threads beside the caller's, where they may make some run shorter.
     pool: Option<Pool>,
+    /// Of each signature, in the program's order.
+    paces: Vec<Pace>,
 }
 
 impl EngineSession {
@@ -42,6 +46,7 @@ impl EngineSession {
         for (name, _, span) in states(&program) {
             state.insert(name.to_owned(), vec![0; span.bytes as usize]);
         }
+        let paces = vec![Pace::default(); program.compiled.len()];
         let pool = (program.threads > 1).then(|| Pool::new(program.threads - 1));
         Ok(Self {
             program,
@@ -49,6 +54,7 @@ impl EngineSession {
             memory,
             arena: start..start + bytes,
             pool,
+            paces,
         })
     }
 }
@@ -89,9 +95,12 @@ impl Session for EngineSession {
             memory,
             arena,
             pool,
+            paces,
         } = self;
-        let mut known = program.signatures.iter().zip(&program.compiled);
-        let Some((signature, compiled)) = known.find(|(known, _)| known.name == signature) else {
+        let known = program.signatures.iter().zip(&program.compiled);
+        let mut known = known.zip(paces);
+        let found = known.find(|((known, _), _)| known.name == signature);
+        let Some(((signature, compiled), pace)) = found else {
             let known: Vec<&str> = program.signatures.iter().map(|s| s.name.as_str()).collect();
             return Err(Error::new(
                 ErrorKind::UnknownSignature,
@@ -120,9 +129,16 @@ impl Session for EngineSession {
             let view = view.ok_or_else(outside)?;
             place(arena, span, bytes_of(view.elements)).ok_or_else(outside)?;
         }
-        let pool = pool.as_mut().filter(|_| compiled.shared);
-        match pool {
-            Some(pool) => compiled.plan().run_with(arena, &pool.lend()),
+        match pool.as_mut().filter(|_| compiled.shared) {
+            Some(pool) => {
+                let began = Instant::now();
+                if pace.is_shared() {
+                    compiled.plan().run_with(arena, &pool.lend())
+                } else {
+                    compiled.plan().run(arena)
+                }
+                .inspect(|()| pace.ran(began.elapsed()))
+            }
             None => compiled.plan().run(arena),
         }
         .map_err(|error| failed(&error))?;
