@@ -20,6 +20,7 @@ proptest! {
         (time, batch, input, hidden) in (1..6usize, 1..4usize, 1..20usize, 1..36usize),
         bias in any::<bool>(),
         initial in any::<bool>(),
+        computed in any::<bool>(),
     ) {
         let mut random = Random(seed);
         let mut graph = Graph::new("recurrent");
@@ -43,11 +44,19 @@ proptest! {
         let x = graph.add_input("x", float(&x_dims));
         let mut given = vec![random.reals(&x_dims)];
         let width = gates * hidden;
-        let w = graph.add_constant("w", random.reals(&[directions, width, input]));
-        let r = graph.add_constant("r", random.reals(&[directions, width, hidden]));
-        let mut inputs = vec![Some(x), Some(w), Some(r), None, None, None, None];
+        let mut weights = |graph: &mut Graph, name: &str, dims: &[usize]| {
+            let numbers = random.reals(dims);
+            if !computed {
+                return Some(graph.add_constant(name, numbers));
+            }
+            given.push(numbers);
+            Some(graph.add_input(name, float(dims)))
+        };
+        let w = weights(&mut graph, "w", &[directions, width, input]);
+        let r = weights(&mut graph, "r", &[directions, width, hidden]);
+        let mut inputs = vec![Some(x), w, r, None, None, None, None];
         if bias {
-            inputs[3] = Some(graph.add_constant("b", random.reals(&[directions, 2 * width])));
+            inputs[3] = weights(&mut graph, "b", &[directions, 2 * width]);
         }
         if initial {
             for (n, name) in [(5, "h"), (6, "c")] {

@@ -6,7 +6,8 @@ mod engine;
 use engine::{Random, check};
 use limbic_graph::infer::infer;
 use limbic_graph::op::{
-    Convolution, PadMode, Padding, Resize, ResizeCoordinates, ResizeMode, ResizeRounding, ResizeTo,
+    Convolution, PadMode, Padding, Pool, PoolKind, Resize, ResizeCoordinates, ResizeMode, ResizeRounding,
+    ResizeTo,
 };
 use limbic_graph::{Dtype, Graph, Op, Quantization, Rounding, Tensor, TensorType};
 use proptest::prelude::*;
@@ -102,6 +103,38 @@ proptest! {
         let (mut graph, x) = convolution(numbers, seed, c, false, [&input, &kernel]);
         infer(&mut graph).unwrap();
         check(&graph, &[x], 1e-5);
+    }
+
+    #[test]
+    fn pools_over_three_axes_give_the_interpreters_numbers(
+        seed in any::<u64>(),
+        extents in [1..3usize, 1..5, 1..8, 1..8, 1..8],
+        kernel in [1..4usize, 1..4, 1..4],
+        strides in [1..3usize, 1..3, 1..3],
+        dilations in [1..3usize, 1..3, 1..3],
+        pads in [0..2usize, 0..2, 0..2, 0..2, 0..2, 0..2],
+        (average, include_padding) in (any::<bool>(), any::<bool>()),
+    ) {
+        let fits = |n: usize| (kernel[n] - 1) * dilations[n] < extents[2 + n] + pads[n] + pads[3 + n];
+        // A window that lies in the padding alone has no mean.
+        let meets = |n: usize| pads[n] < kernel[n] && pads[3 + n] < kernel[n] && dilations[n] <= extents[2 + n];
+        prop_assume!((0..3).all(|n| fits(n) && meets(n)));
+        let mut random = Random(seed | 1);
+        let mut graph = Graph::new("pool");
+        let x = graph.add_input("x", TensorType::new(Dtype::F32, &extents));
+        let pool = Pool {
+            kind: if average { PoolKind::Average { include_padding } } else { PoolKind::Max },
+            kernel: kernel.to_vec(),
+            strides: strides.to_vec(),
+            dilations: dilations.to_vec(),
+            padding: Padding::Explicit(pads.to_vec()),
+            ceil_mode: false,
+            column_major: false,
+        };
+        let y = graph.add_node("y", Op::Pool(pool), &[x], TensorType::unshaped(Dtype::F32));
+        graph.outputs.push(y);
+        infer(&mut graph).unwrap();
+        check(&graph, &[random.reals(&extents)], 1e-6);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod numbers;
 mod pool;
 mod product;
 mod recurrent;
+mod recurrent_weights;
 mod reduction;
 mod resample;
 mod rows;

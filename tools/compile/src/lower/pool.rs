@@ -25,10 +25,13 @@ impl Lowering<'_> {
             self.copy(&input, &flipped, flip)?;
             input = flipped;
         }
-        let input = self.spatial(input, [0; 4])?;
         if node.outputs.get(1).copied().flatten().is_some() {
             return Err(unsupported("a pool without indices", "indices"));
         }
+        if let (Op::Pool(p), [_, _, _, _, _], 0) = (&node.op, &input.dims[..], flip) {
+            return self.pool_by_axes(p, input, output);
+        }
+        let input = self.spatial(input, [0; 4])?;
         let (dims, kind) = (self.shape(output)?, self.kind(output)?);
         let view = pixels(&input);
         let spatial = [view.dims[1], view.dims[2]];
@@ -112,6 +115,78 @@ impl Lowering<'_> {
             return Ok(());
         }
         self.placed[output.0] = Some(placed);
+        Ok(())
+    }
+
+    /// A pool over three spatial axes: over the two inner ones, then over the outer one. Windows are products of their
+    /// axes, padding and the numbers of their elements too.
+    fn pool_by_axes(&mut self, p: &op::Pool, input: Placed, output: ValueId) -> Result<()> {
+        let (dims, kind) = (self.shape(output)?, self.kind(output)?);
+        let dtype = self.graph.value(output).ty.dtype;
+        let (pool_kind, include_padding) = match (p.kind, input.kind, kind) {
+            (op::PoolKind::Max, Kind::U8(a), Kind::U8(b)) if a == b => (PoolKind::MaxU8, 0),
+            (op::PoolKind::Max, Kind::F32, Kind::F32) => (PoolKind::MaxF32, 0),
+            (op::PoolKind::Average { include_padding }, Kind::F32, Kind::F32) => {
+                (PoolKind::MeanF32, u32::from(include_padding))
+            }
+            // An integer would be rounded twice.
+            (pool, a, b) => {
+                return Err(unsupported(
+                    "one or two spatial axes",
+                    format!("{pool:?} of {a:?} to {b:?} over three"),
+                ));
+            }
+        };
+        let steps = (&p.strides[..], &p.dilations[..]);
+        let (before, after) = paddings(&p.padding, &input.dims[2..], &dims[2..], &p.kernel, steps);
+        let (&[n, c, depth, height, width], &[_, _, to_depth, to_height, to_width]) =
+            (&input.dims[..], &dims[..])
+        else {
+            return Err(unsupported("[N,C,D,H,W]", format!("{dims:?}")));
+        };
+        let inner = Window {
+            kernel: pair(&p.kernel[1..], 1)?,
+            strides: pair(&p.strides[1..], 1)?,
+            dilations: pair(&p.dilations[1..], 1)?,
+            before: pair(&before[1..], 0)?,
+            after: pair(&after[1..], 0)?,
+        };
+        let outer = Window {
+            kernel: [p.kernel[0], 1],
+            strides: [p.strides[0], 1],
+            dilations: [p.dilations[0], 1],
+            before: [before[0], 0],
+            after: [after[0], 0],
+        };
+        let planes = self.reshaped(input, &[n, c * depth, height, width])?;
+        let planes = self.spatial(planes, [0; 4])?;
+        let to = [n, c * depth, to_height, to_width];
+        let about = (dtype, false);
+        let pooled = self.windows(
+            pool_kind,
+            &planes,
+            &to,
+            kind,
+            &inner,
+            include_padding,
+            [0; 4],
+            about,
+        )?;
+        let columns = self.reshaped(pooled, &[n, c, depth, to_height * to_width])?;
+        let columns = self.spatial(columns, [0; 4])?;
+        let to = [n, c, to_depth, to_height * to_width];
+        let pooled = self.windows(
+            pool_kind,
+            &columns,
+            &to,
+            kind,
+            &outer,
+            include_padding,
+            [0; 4],
+            about,
+        )?;
+        let pooled = self.reshaped(pooled, &dims)?;
+        self.placed[output.0] = Some(pooled);
         Ok(())
     }
 

@@ -1,13 +1,10 @@
 //! Recurrent layers, written out step by step in time.
 
-use limbic_engine::Halo;
 use limbic_engine::step::{self, Function, Pair};
 use limbic_graph::op::{Activation, Cell, Direction, Recurrent};
 use limbic_graph::{Node, Result, Tensor, ValueId};
 
-use super::numbers::Numbers;
-use super::product::{Product, Source, one_tap};
-use super::tail::{Tail, matrix};
+use super::recurrent_weights::Weights;
 use super::{Lowering, unsupported};
 use crate::place::{Kind, Placed};
 
@@ -16,23 +13,14 @@ const MOST_STEPS: usize = 1024;
 
 /// Extents of a layer.
 #[derive(Clone, Copy)]
-struct Extents {
+pub(super) struct Extents {
     time: usize,
     batch: usize,
-    input: usize,
-    hidden: usize,
-    directions: usize,
+    pub(super) input: usize,
+    pub(super) hidden: usize,
+    pub(super) directions: usize,
     /// Sums of a step in time.
-    width: usize,
-}
-
-/// Weights of one direction: `[width][input]`, `[width][hidden]` and the bias of each product.
-struct Weights {
-    input: Vec<f32>,
-    recurrent: Vec<f32>,
-    bias: Vec<f32>,
-    /// Bias of the recurrent product of a hidden gate behind which the reset gate acts.
-    hidden_bias: Vec<f32>,
+    pub(super) width: usize,
 }
 
 fn function(activation: Activation) -> Result<(Function, f32, f32)> {
@@ -47,7 +35,7 @@ fn function(activation: Activation) -> Result<(Function, f32, f32)> {
 }
 
 /// Some columns of a matrix.
-fn columns(matrix: &Placed, first: usize, count: usize) -> Placed {
+pub(super) fn columns(matrix: &Placed, first: usize, count: usize) -> Placed {
     let mut view = matrix.clone();
     view.start += first * view.strides[1];
     view.dims[1] = count;
@@ -122,44 +110,11 @@ impl Lowering<'_> {
                 Cell::Lstm { .. } => Some(self.initial(node, 6, r, e, direction)?),
                 _ => None,
             };
-            let bias = Some(weights.bias.clone());
-            let sums = self.dense_rows(&all_rows, &weights.input, bias, None)?;
+            let sums = self.dense_rows(&all_rows, &weights.input, Some(&weights.bias), None)?;
             let reverse = r.direction == Direction::Reverse || direction == 1;
             made.push(self.through_time(r.cell, e, &sums, &weights, &functions, (state, memory), reverse)?);
         }
         self.recurrent_outputs(node, r, e, &made)
-    }
-
-    fn recurrent_weights(&self, node: &Node, r: &Recurrent, e: Extents, direction: usize) -> Result<Weights> {
-        let part = |n: usize, each: usize| -> Result<Vec<f32>> {
-            let Some(tensor) = self.constant(node, n)? else {
-                return Ok(vec![0.0; each]);
-            };
-            if tensor.quantization.is_some() || tensor.len() != each * e.directions {
-                return Err(unsupported(
-                    format!("{} plain numbers", each * e.directions),
-                    format!("{:?}", tensor.shape()),
-                ));
-            }
-            Ok(tensor.elements::<f32>()?[direction * each..][..each].to_vec())
-        };
-        let both = part(3, 2 * e.width)?;
-        let (forward, back) = both.split_at(e.width);
-        let linear = r.cell
-            == Cell::Gru {
-                linear_before_reset: true,
-            };
-        // A hidden bias that the reset gate scales belongs to the recurrent product.
-        let joined = if linear { 2 * e.hidden } else { e.width };
-        let bias = forward.iter().enumerate();
-        Ok(Weights {
-            input: part(1, e.width * e.input)?,
-            recurrent: part(2, e.width * e.hidden)?,
-            bias: bias
-                .map(|(n, &x)| if n < joined { x + back[n] } else { x })
-                .collect(),
-            hidden_bias: back[joined..].to_vec(),
-        })
     }
 
     /// The state `[batch, hidden]` before the first step.
@@ -273,18 +228,19 @@ impl Lowering<'_> {
         linear: bool,
     ) -> Result<Placed> {
         let size = e.hidden;
-        let (outer, inner) = weights.recurrent.split_at(2 * size * size);
-        let sums = self.dense_rows(state, outer, None, Some(columns(&given, 0, 2 * size)))?;
+        let given_gates = Some(columns(&given, 0, 2 * size));
+        let sums = self.dense_rows(state, &weights.recurrent, None, given_gates)?;
         let gates = self.apply(functions[0], &sums)?;
         let (update, reset) = (columns(&gates, 0, size), columns(&gates, size, size));
         let given = columns(&given, 2 * size, size);
         let sums = if linear {
-            let product = self.dense_rows(state, inner, Some(weights.hidden_bias.clone()), None)?;
+            let bias = Some(&weights.hidden_bias);
+            let product = self.dense_rows(state, &weights.hidden, bias, None)?;
             let scaled = self.combined(Pair::Mul, [&reset, &product])?;
             self.combined(Pair::Add, [&scaled, &given])?
         } else {
             let scaled = self.combined(Pair::Mul, [&reset, state])?;
-            self.dense_rows(&scaled, inner, None, Some(given))?
+            self.dense_rows(&scaled, &weights.hidden, None, Some(given))?
         };
         let new = self.apply(functions[1], &sums)?;
         // (1 - update) * new + update * state
@@ -314,42 +270,6 @@ impl Lowering<'_> {
     fn combined(&mut self, pair: Pair, operands: [&Placed; 2]) -> Result<Placed> {
         let placed = self.row_major(Kind::F32, &operands[0].dims);
         self.pair(pair, operands, &placed)?;
-        Ok(placed)
-    }
-
-    /// Rows times the transpose of `[outputs][depth]`, another matrix added.
-    fn dense_rows(
-        &mut self,
-        x: &Placed,
-        weights: &[f32],
-        bias: Option<Vec<f32>>,
-        added: Option<Placed>,
-    ) -> Result<Placed> {
-        let depth = x.dims[1];
-        let outputs = weights.len() / depth.max(1);
-        let input = self.rows(x.clone(), depth)?;
-        let numbers = Numbers::Float {
-            weights: weights.to_vec(),
-            bias,
-        };
-        let placed = self.row_major(Kind::F32, &[x.dims[0], outputs]);
-        let tail = Tail::sum(added);
-        let product = Product {
-            input_steps: [input.strides[0], 0, input.strides[2]],
-            input,
-            kernel: [1, 1, depth],
-            taps: one_tap,
-            pixel: depth,
-            whole: true,
-            first_output: 0,
-            outputs,
-            source: Source::Constant(&numbers),
-            row_scales: 0,
-            output: &placed,
-            output_view: matrix(&placed)?,
-            halo: Halo::default(),
-        };
-        self.product(&tail, product)?;
         Ok(placed)
     }
 
