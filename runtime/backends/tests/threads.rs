@@ -74,11 +74,13 @@ fn threads_sleep_between_runs_and_end_with_their_session() {
         run_wide(&mut *session, &x);
     }
     assert_eq!(workers().len(), others);
-    // Behind a run they look out for a moment.
-    std::thread::sleep(Duration::from_millis(20));
-    let before = workers();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(workers(), before, "processor time of idle threads");
+    // On a busy machine a thread may be given a processor late, to find that there is nothing to do.
+    let idle = (0..10).any(|_| {
+        let before = workers();
+        std::thread::sleep(Duration::from_millis(300));
+        workers() == before
+    });
+    assert!(idle, "idle threads take processor time");
     run_wide(&mut *session, &x);
     drop(session);
     assert_eq!(workers().len(), 0);
