@@ -7,10 +7,10 @@
 
 use core::arch::aarch64::*;
 
-use super::lanes::{four, store_bytes, store_floats};
+use super::lanes::{Limits, Simd, four};
 use super::products::Sums;
-use super::store::{Limits, scaled, table};
 use crate::kernels::scalar;
+use crate::kernels::sixteen::{Lanes, limits, table};
 use crate::step::{Arithmetic, BLOCK, Depthwise, GROUP_BYTES, first_channel};
 
 /// Most taps of a window that there is code for.
@@ -40,7 +40,7 @@ pub(super) fn run(step: &Depthwise, input: &[u8], constants: [&[u8]; 3], output:
             offsets: &offsets[..taps],
             first: first_channel(block, all),
             count: all.min(BLOCK),
-            limits: Limits::new(&step.epilogue),
+            limits: limits(Simd, &step.epilogue),
             // SAFETY: every 64-bit Arm processor has the instruction.
             start: unsafe { [vdupq_n_s32(0); 4] },
             // SAFETY: as above.
@@ -97,14 +97,14 @@ impl<'a> Job<'a> {
         // SAFETY: as for this function.
         unsafe {
             if !bias.is_empty() {
-                let from = table(bias, table_at);
+                let from = table(Simd, bias, table_at);
                 self.start = four(|n| vreinterpretq_s32_f32(from[n]));
             }
             if self.step.arithmetic == Arithmetic::F32 {
                 self.float = &weights[block * self.offsets.len() * GROUP_BYTES..];
                 return;
             }
-            self.scale = table(scale, table_at);
+            self.scale = table(Simd, scale, table_at);
             let groups = self.offsets.len().div_ceil(4);
             for group in 0..groups {
                 // Each register has a tap of all channels.
@@ -163,7 +163,8 @@ impl<'a> Job<'a> {
             if self.step.arithmetic == Arithmetic::U8ToU8 {
                 for n in 0..PIXELS {
                     let to = self.output.add(places.output[n] + self.first);
-                    store_bytes(to, self.limits.bytes(scaled(sums[n], self.scale)), self.count);
+                    let y = Simd.mul(Simd.to_reals(sums[n]), self.scale);
+                    Simd.store_bytes(to, Simd.to_bytes(y, self.limits), self.count);
                 }
                 return;
             }
@@ -172,11 +173,11 @@ impl<'a> Job<'a> {
                 let y = if self.step.arithmetic == Arithmetic::F32 {
                     four(|q| vreinterpretq_f32_s32(sums[n][q]))
                 } else {
-                    scaled(sums[n], self.scale)
+                    Simd.mul(Simd.to_reals(sums[n]), self.scale)
                 };
                 let y = four(|q| vminnmq_f32(vmaxnmq_f32(y[q], low), high));
                 let to = self.output.add(places.output[n] + self.first * 4);
-                store_floats(to.cast(), y, self.count);
+                Simd.store(to.cast(), y, self.count);
             }
         }
     }
@@ -245,7 +246,7 @@ impl<'a> Job<'a> {
         for (tap, offset) in self.offsets.iter().enumerate() {
             // SAFETY: as for this function; there are weights for each tap.
             unsafe {
-                let w = table(self.float, tap * GROUP_BYTES);
+                let w = table(Simd, self.float, tap * GROUP_BYTES);
                 for n in 0..PIXELS {
                     let from = self.input.add(places.input[n] + offset).cast::<f32>();
                     let before = sums[n];

@@ -3,16 +3,16 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::products::{Dot, Products, Runs, Start, Sums, dot_sums, group};
-use crate::step::GROUP_BYTES;
+use super::products::Dot;
 
-/// What bytes of a window are more than the signed ones that are multiplied.
-const SHIFT: i32 = 128;
-
-/// Four channels times four bytes, less [`SHIFT`].
+/// Four channels times four bytes, which are less by 128.
+#[derive(Clone, Copy)]
 pub(super) struct Sdot;
 
 impl Dot for Sdot {
+    const PIXELS: usize = 5;
+    const SHIFT: i32 = 128;
+
     #[inline(always)]
     fn ready<const P: usize>(mut x: [uint8x16_t; P]) -> [uint8x16_t; P] {
         // SAFETY: every processor of these tiers has the instructions.
@@ -42,48 +42,5 @@ impl Dot for Sdot {
             );
         }
         sum
-    }
-}
-
-/// Sums of integers with `sdot`.
-pub(super) struct Dotprod;
-
-impl Products for Dotprod {
-    const PIXELS: usize = 5;
-
-    #[inline(always)]
-    unsafe fn start(runs: Runs<'_>, mut weights: *const u8, bias: Sums) -> Start {
-        // SAFETY: as for this function.
-        unsafe {
-            let ones = vdupq_n_u8(1);
-            let mut sums = [vdupq_n_s32(0); 4];
-            for _ in runs.offsets {
-                for _ in 0..runs.groups {
-                    for (sum, w) in sums.iter_mut().zip(group(weights)) {
-                        *sum = Sdot::add::<0>(*sum, w, ones);
-                    }
-                    weights = weights.add(GROUP_BYTES);
-                }
-            }
-            let mut start = bias;
-            for (start, sum) in start.iter_mut().zip(sums) {
-                *start = vaddq_s32(*start, vmulq_n_s32(sum, SHIFT));
-            }
-            Start {
-                sums: start,
-                wide: false,
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn sums<const P: usize, const FROM: usize>(
-        runs: Runs<'_>,
-        windows: [*const u8; P],
-        weights: *const u8,
-        start: &Start,
-    ) -> [Sums; P] {
-        // SAFETY: as for this function.
-        unsafe { dot_sums::<Sdot, P, FROM>(runs, windows, weights, start.sums) }
     }
 }

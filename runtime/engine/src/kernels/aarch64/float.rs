@@ -2,12 +2,16 @@
 
 use core::arch::aarch64::*;
 
-use super::products::{Dot, Products, Runs, Start, Sums, dot_sums};
+use super::products::Dot;
 
 /// Four channels times one element.
-struct Fmla;
+#[derive(Clone, Copy)]
+pub(super) struct Fmla;
 
 impl Dot for Fmla {
+    const PIXELS: usize = 6;
+    const REALS: bool = true;
+
     #[inline(always)]
     fn ready<const P: usize>(x: [uint8x16_t; P]) -> [uint8x16_t; P] {
         x
@@ -23,31 +27,5 @@ impl Dot for Fmla {
                 vreinterpretq_f32_u8(x),
             ))
         }
-    }
-}
-
-/// Sums of `f32`.
-pub(super) struct Float;
-
-impl Products for Float {
-    const PIXELS: usize = 6;
-
-    #[inline(always)]
-    unsafe fn start(_: Runs<'_>, _: *const u8, bias: Sums) -> Start {
-        Start {
-            sums: bias,
-            wide: false,
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn sums<const P: usize, const FROM: usize>(
-        runs: Runs<'_>,
-        windows: [*const u8; P],
-        weights: *const u8,
-        start: &Start,
-    ) -> [Sums; P] {
-        // SAFETY: as for this function.
-        unsafe { dot_sums::<Fmla, P, FROM>(runs, windows, weights, start.sums) }
     }
 }

@@ -3,12 +3,15 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::products::{Dot, Products, Runs, Start, Sums, dot_sums};
+use super::products::Dot;
 
 /// Four channels times four bytes.
+#[derive(Clone, Copy)]
 pub(super) struct Sudot;
 
 impl Dot for Sudot {
+    const PIXELS: usize = 6;
+
     #[inline(always)]
     fn ready<const P: usize>(x: [uint8x16_t; P]) -> [uint8x16_t; P] {
         x
@@ -29,31 +32,5 @@ impl Dot for Sudot {
             );
         }
         sum
-    }
-}
-
-/// Sums of integers with `sudot`.
-pub(super) struct I8mm;
-
-impl Products for I8mm {
-    const PIXELS: usize = 6;
-
-    #[inline(always)]
-    unsafe fn start(_: Runs<'_>, _: *const u8, bias: Sums) -> Start {
-        Start {
-            sums: bias,
-            wide: false,
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn sums<const P: usize, const FROM: usize>(
-        runs: Runs<'_>,
-        windows: [*const u8; P],
-        weights: *const u8,
-        start: &Start,
-    ) -> [Sums; P] {
-        // SAFETY: as for this function.
-        unsafe { dot_sums::<Sudot, P, FROM>(runs, windows, weights, start.sums) }
     }
 }

@@ -1,24 +1,25 @@
 //! 64-bit Arm: Advanced SIMD, and the products of 8-bit integers that later processors have.
 
-mod conv;
 mod depthwise;
 mod dotprod;
-mod elementwise;
 mod float;
-mod functions;
 mod i8mm;
 mod lanes;
 mod neon;
 pub(crate) mod peak;
-mod pool;
 mod products;
-mod rows;
-mod store;
 
+use self::dotprod::Sdot;
+use self::float::Fmla;
+use self::i8mm::Sudot;
+use self::lanes::Simd;
+use self::neon::Neon;
+use self::products::Dots;
+use super::sixteen;
 use super::{Tensors, scalar};
 use crate::cpu::Tier;
 use crate::span::Blob;
-use crate::step::Step;
+use crate::step::{Arithmetic, Step};
 
 /// Runs a step whose spans and blobs were checked, on a processor with the instructions of the tier.
 pub(crate) fn run<'a>(
@@ -30,30 +31,21 @@ pub(crate) fn run<'a>(
 ) {
     match step {
         Step::Conv(step) => {
-            let operands = scalar::Operands::new(step, tensors, constant);
-            conv::run(tier, step, &operands, output);
+            let operands = &scalar::Operands::new(step, tensors, constant);
+            // SAFETY: the tier is chosen only for a `Cpu` that has the instructions.
+            unsafe {
+                match (step.arithmetic, tier) {
+                    (Arithmetic::F32, _) => sixteen::conv(Dots::new(Fmla), step, operands, output),
+                    (_, Tier::I8mm) => sixteen::conv(Dots::new(Sudot), step, operands, output),
+                    (_, Tier::Dotprod) => sixteen::conv(Dots::new(Sdot), step, operands, output),
+                    _ => sixteen::conv(Neon, step, operands, output),
+                }
+            }
         }
         Step::Depthwise(step) => {
             let constants = [&step.weights, &step.bias, &step.scale].map(constant);
             depthwise::run(step, tensors.get(&step.input), constants, output);
         }
-        Step::QuantizeRows(s) if rows::quantize(s, tensors.get(&s.input.span), output) => {}
-        Step::Pool(step) => pool::run(step, tensors.get(&step.input), output),
-        Step::Unary(s) if functions::unary(s, tensors.get(&s.input.span), output) => {}
-        Step::Softmax(s) if functions::softmax(s, tensors.get(&s.input.span), output) => {}
-        Step::Normalize(s) => functions::normalize(
-            s,
-            tensors.get(&s.input.span),
-            constant(&s.scale),
-            constant(&s.bias),
-            output,
-        ),
-        Step::Quantize(s) if elementwise::quantize(s, tensors.get(&s.input.span), output) => {}
-        Step::Dequantize(s) if elementwise::dequantize(s, tensors.get(&s.input.span), output) => {}
-        Step::Binary(s) if elementwise::binary(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {
-        }
-        Step::BinaryU8(s)
-            if elementwise::binary_u8(s, tensors.get(&s.a.span), tensors.get(&s.b.span), output) => {}
-        _ => scalar::run(step, tensors, constant, output),
+        _ => sixteen::run(Simd, step, tensors, constant, output),
     }
 }

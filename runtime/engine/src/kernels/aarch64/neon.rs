@@ -7,14 +7,25 @@
 
 use core::arch::aarch64::*;
 
-use super::products::{Products, Runs, Start, Sums, group};
+use super::lanes::Simd;
+use super::products::{Sums, group};
+use crate::kernels::sixteen::{Lanes, Products, Runs, Work};
 use crate::step::GROUP_BYTES;
 
 /// What bytes of a window are more than the signed ones that are multiplied.
 const SHIFT: u8 = 128;
 
 /// Sums of integers with `smull` and `smlal`.
+#[derive(Clone, Copy)]
 pub(super) struct Neon;
+
+/// What the sums of a block begin with.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    sums: Sums,
+    /// Whether two products of bytes may need more than 16 bits.
+    wide: bool,
+}
 
 /// Of each channel, the sums of the first and of the last two taps of all groups.
 type Halves = [[int32x4_t; 2]; 4];
@@ -60,7 +71,7 @@ fn add<const WIDE: bool>(
 /// # Safety
 /// As [`Products`].
 #[inline(always)]
-unsafe fn sums<const P: usize, const FROM: usize, const WIDE: bool>(
+unsafe fn sums<const P: usize, const BEGIN: usize, const WIDE: bool>(
     runs: Runs<'_>,
     windows: [*const u8; P],
     mut weights: *const u8,
@@ -83,7 +94,7 @@ unsafe fn sums<const P: usize, const FROM: usize, const WIDE: bool>(
                 }
                 macro_rules! lanes {
                     ($lane:literal $other:literal) => {
-                        for n in FROM..4 {
+                        for n in BEGIN / 4..4 {
                             let w = vld1q_u8(weights.add($lane * GROUP_BYTES + n * 16));
                             let other = vld1q_u8(weights.add($other * GROUP_BYTES + n * 16));
                             for p in 0..P {
@@ -105,7 +116,7 @@ unsafe fn sums<const P: usize, const FROM: usize, const WIDE: bool>(
                     let four = vdupq_n_u32(run[p].cast::<u32>().read_unaligned());
                     let x = vreinterpretq_s8_u8(ready(vreinterpretq_u8_u32(four)));
                     run[p] = run[p].add(4);
-                    for n in FROM..4 {
+                    for n in BEGIN / 4..4 {
                         let w = vreinterpretq_s8_u8(vld1q_u8(weights.add(n * 16)));
                         let [low, high] = sums[p][n];
                         sums[p][n] = [
@@ -119,7 +130,7 @@ unsafe fn sums<const P: usize, const FROM: usize, const WIDE: bool>(
         }
         let mut found = [start; P];
         for p in 0..P {
-            for n in FROM..4 {
+            for n in BEGIN / 4..4 {
                 found[p][n] = vaddq_s32(start[n], vpaddq_s32(sums[p][n][0], sums[p][n][1]));
             }
         }
@@ -128,10 +139,23 @@ unsafe fn sums<const P: usize, const FROM: usize, const WIDE: bool>(
 }
 
 impl Products for Neon {
+    type Lanes = Simd;
+    type Start = Start;
     const PIXELS: usize = 2;
+    const FUSED: bool = true;
 
     #[inline(always)]
-    unsafe fn start(runs: Runs<'_>, mut weights: *const u8, bias: Sums) -> Start {
+    fn lanes(self) -> Simd {
+        Simd
+    }
+
+    #[inline(always)]
+    fn enter<W: Work>(self, work: W) -> W::Output {
+        Simd.enter(work)
+    }
+
+    #[inline(always)]
+    unsafe fn start(self, runs: Runs<'_>, mut weights: *const u8, bias: Sums) -> Start {
         // SAFETY: as for this function.
         unsafe {
             let mut sums = [vdupq_n_s32(0); 4];
@@ -158,7 +182,8 @@ impl Products for Neon {
     }
 
     #[inline(always)]
-    unsafe fn sums<const P: usize, const FROM: usize>(
+    unsafe fn sums<const P: usize, const BEGIN: usize>(
+        self,
         runs: Runs<'_>,
         windows: [*const u8; P],
         weights: *const u8,
@@ -167,9 +192,9 @@ impl Products for Neon {
         // SAFETY: as for this function.
         unsafe {
             if start.wide {
-                sums::<P, FROM, true>(runs, windows, weights, start.sums)
+                sums::<P, BEGIN, true>(runs, windows, weights, start.sums)
             } else {
-                sums::<P, FROM, false>(runs, windows, weights, start.sums)
+                sums::<P, BEGIN, false>(runs, windows, weights, start.sums)
             }
         }
     }

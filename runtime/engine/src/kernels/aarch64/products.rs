@@ -7,52 +7,22 @@
 
 use core::arch::aarch64::*;
 
-use super::lanes::four;
+use super::lanes::{Simd, four};
+use crate::kernels::sixteen::{Lanes, Products, Runs, Work};
 use crate::step::GROUP_BYTES;
 
 /// The sums of 16 channels: integers, or the bits of `f32`.
 pub(super) type Sums = [int32x4_t; 4];
 
-/// Where the taps of a window lie.
-#[derive(Clone, Copy)]
-pub(super) struct Runs<'a> {
-    /// Bytes from the first of the window to each run of taps.
-    pub offsets: &'a [usize],
-    /// Groups of four bytes of a run.
-    pub groups: usize,
-}
-
-/// What the sums of a block begin with.
-#[derive(Clone, Copy)]
-pub(super) struct Start {
-    pub sums: Sums,
-    /// Whether two products of bytes may need more than 16 bits.
-    pub wide: bool,
-}
-
-/// How windows are multiplied with a block of weights.
-///
-/// # Safety
-/// All functions: the processor has the instructions of the tier; the windows and the weights of the block may be
-/// read.
-pub(super) trait Products {
+/// Products of four bytes of a window, the same for all channels, with the weights of four channels.
+pub(super) trait Dot: Copy {
     /// Most pixels of a tile.
     const PIXELS: usize;
+    /// Whether it multiplies `f32`, else bytes.
+    const REALS: bool = false;
+    /// What bytes of a window are more than what is multiplied.
+    const SHIFT: i32 = 0;
 
-    /// What the sums of a block begin with, for an entry of the bias for each channel.
-    unsafe fn start(runs: Runs<'_>, weights: *const u8, bias: Sums) -> Start;
-
-    /// The sums of `P` windows, those of the first `FROM` times four channels left out.
-    unsafe fn sums<const P: usize, const FROM: usize>(
-        runs: Runs<'_>,
-        windows: [*const u8; P],
-        weights: *const u8,
-        start: &Start,
-    ) -> [Sums; P];
-}
-
-/// Products of four bytes of a window, the same for all channels, with the weights of four channels.
-pub(super) trait Dot {
     /// Bytes of windows as the products take them.
     fn ready<const P: usize>(x: [uint8x16_t; P]) -> [uint8x16_t; P];
 
@@ -61,6 +31,67 @@ pub(super) trait Dot {
     /// # Safety
     /// The processor has the instruction.
     unsafe fn add<const LANE: i32>(sum: int32x4_t, weights: uint8x16_t, x: uint8x16_t) -> int32x4_t;
+}
+
+/// Products with the bytes of a lane.
+#[derive(Clone, Copy)]
+pub(super) struct Dots<D>(D);
+
+impl<D: Dot> Dots<D> {
+    /// # Safety
+    /// The processor has the instruction.
+    pub unsafe fn new(dot: D) -> Self {
+        Self(dot)
+    }
+}
+
+impl<D: Dot> Products for Dots<D> {
+    type Lanes = Simd;
+    type Start = Sums;
+    const PIXELS: usize = D::PIXELS;
+    const REALS: bool = D::REALS;
+    const FUSED: bool = true;
+
+    #[inline(always)]
+    fn lanes(self) -> Simd {
+        Simd
+    }
+
+    #[inline(always)]
+    fn enter<W: Work>(self, work: W) -> W::Output {
+        Simd.enter(work)
+    }
+
+    #[inline(always)]
+    unsafe fn start(self, runs: Runs<'_>, mut weights: *const u8, bias: Sums) -> Sums {
+        if D::SHIFT == 0 {
+            return bias;
+        }
+        // SAFETY: as for this function, and a value says that the processor has the instruction.
+        unsafe {
+            let ones = vdupq_n_u8(1);
+            let mut sums = [vdupq_n_s32(0); 4];
+            for _ in 0..runs.offsets.len() * runs.groups {
+                for (sum, w) in sums.iter_mut().zip(group(weights)) {
+                    *sum = D::add::<0>(*sum, w, ones);
+                }
+                weights = weights.add(GROUP_BYTES);
+            }
+            four(|n| vaddq_s32(bias[n], vmulq_n_s32(sums[n], D::SHIFT)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sums<const P: usize, const BEGIN: usize>(
+        self,
+        runs: Runs<'_>,
+        windows: [*const u8; P],
+        weights: *const u8,
+        start: &Sums,
+    ) -> [Sums; P] {
+        // SAFETY: as for this function, and a value says that the processor has the instruction.
+        unsafe { dot_sums::<D, P, BEGIN>(runs, windows, weights, *start) }
+    }
 }
 
 /// The 64 bytes of a group of taps.
@@ -73,12 +104,12 @@ pub(super) unsafe fn group(weights: *const u8) -> [uint8x16_t; 4] {
     four(|n| unsafe { vld1q_u8(weights.add(n * 16)) })
 }
 
-/// The sums of `P` windows, those of the first `FROM` times four channels left out: 16 bytes of each window at a time.
+/// The sums of `P` windows, those of the first `BEGIN` channels left out: 16 bytes of each window at a time.
 ///
 /// # Safety
-/// As [`Products`].
+/// As [`Products`], and the processor has the instruction.
 #[inline(always)]
-pub(super) unsafe fn dot_sums<D: Dot, const P: usize, const FROM: usize>(
+unsafe fn dot_sums<D: Dot, const P: usize, const BEGIN: usize>(
     runs: Runs<'_>,
     windows: [*const u8; P],
     mut weights: *const u8,
@@ -94,7 +125,7 @@ pub(super) unsafe fn dot_sums<D: Dot, const P: usize, const FROM: usize>(
         unsafe {
             macro_rules! lanes {
                 ($x:ident $($lane:literal)*) => {$(
-                    for n in FROM..4 {
+                    for n in BEGIN / 4..4 {
                         let w = vld1q_u8(weights.add($lane * GROUP_BYTES + n * 16));
                         for p in 0..P {
                             sums[p][n] = D::add::<$lane>(sums[p][n], w, $x[p]);

@@ -1,7 +1,7 @@
 //! Convolutions and matrix products: tiles of pixels by blocks of 16 channels.
 
 use super::lanes::{Lanes, Work};
-use super::store::{self, Channels, Stored, store_whole};
+use super::store::{self, Channels, Stored, store, store_plain};
 use crate::kernels::pixels::{self, Cursor};
 use crate::kernels::scalar::{self, Operands};
 use crate::step::{Arithmetic, BLOCK, Conv, GROUP_BYTES, first_channel};
@@ -40,6 +40,9 @@ pub(crate) trait Products: Copy {
     const PIXELS: usize;
     /// Whether it multiplies `f32`, else bytes.
     const REALS: bool = false;
+    /// Whether sums of all kinds are stored where they are made: fewer instructions, and more code. Else only those are
+    /// that are requantized and nothing is added to.
+    const FUSED: bool = false;
 
     /// Registers.
     fn lanes(self) -> Self::Lanes;
@@ -74,8 +77,8 @@ pub(super) struct Job<'a, T: Products> {
     pub output: *mut u8,
     /// Of an integer output.
     pub limits: <T::Lanes as Lanes>::Limits,
-    /// Whether whole blocks are requantized, and nothing is added.
-    is_plain: bool,
+    /// Whether sums are requantized, and nothing is added.
+    pub is_plain: bool,
     runs: Runs<'a>,
     /// Weights of the images at hand.
     weights: *const u8,
@@ -142,9 +145,7 @@ impl<T: Products> Work for Whole<'_, T> {
                     &step.residual.epilogue
                 },
             ),
-            is_plain: step.arithmetic == Arithmetic::U8ToU8
-                && operands.other.is_empty()
-                && step.channels as usize >= BLOCK,
+            is_plain: step.arithmetic == Arithmetic::U8ToU8 && operands.other.is_empty(),
             runs: self.runs,
             weights: operands.weights.as_ptr(),
             block_bytes: step.taps.depth().unwrap_or(0) as usize * GROUP_BYTES,
@@ -265,8 +266,12 @@ impl<T: Products> Job<'_, T> {
         // SAFETY: as for this function; channels that are not there are left out.
         unsafe {
             let sums = self.products.sums::<P, BEGIN>(self.runs, windows, weights, start);
+            if T::FUSED {
+                store::<_, P, BEGIN>(self, places, 0, &channels, sums);
+                return;
+            }
             if !T::REALS && self.is_plain {
-                store_whole::<_, P, BEGIN>(self, places, &channels, sums);
+                store_plain::<_, P, BEGIN>(self, places, &channels, sums);
                 return;
             }
             self.products.enter(Stored {

@@ -70,12 +70,16 @@ impl<L: Lanes> Work for Row<'_, L> {
             exact: scale < LEAST_SCALE,
         };
         let limits = l.limits(ROW_ZERO as u8, 0, 255);
-        for (x, to) in x.chunks(LANES).zip(used.chunks_mut(LANES)) {
-            // SAFETY: both have as many elements.
-            unsafe {
-                let quotient = divisor.over(l, l.load(x.as_ptr(), x.len()));
-                l.store_bytes(to.as_mut_ptr(), l.to_bytes(quotient, limits), to.len());
+        let (whole, rest) = x.as_chunks::<LANES>();
+        let (to, to_rest) = used.as_chunks_mut::<LANES>();
+        // SAFETY: both have as many elements.
+        unsafe {
+            for (x, to) in whole.iter().zip(to) {
+                let quotient = divisor.over(l, l.load(x.as_ptr(), LANES));
+                l.store_bytes(to.as_mut_ptr(), l.to_bytes(quotient, limits), LANES);
             }
+            let quotient = divisor.over(l, l.load(rest.as_ptr(), rest.len()));
+            l.store_bytes(to_rest.as_mut_ptr(), l.to_bytes(quotient, limits), rest.len());
         }
         scale
     }
@@ -84,13 +88,13 @@ impl<L: Lanes> Work for Row<'_, L> {
 /// The greatest magnitude; what is no number is passed over.
 #[inline(always)]
 fn greatest<L: Lanes>(l: L, x: &[f32]) -> f32 {
+    let (whole, rest) = x.as_chunks::<LANES>();
     let mut most = l.real(0.0);
-    for x in x.chunks(LANES) {
-        // SAFETY: no more elements are read than there are.
-        let x = unsafe { l.load(x.as_ptr(), x.len()) };
-        most = l.max(l.abs(x), most);
+    for x in whole {
+        // SAFETY: as many elements are there.
+        most = l.max(l.abs(unsafe { l.load(x.as_ptr(), LANES) }), most);
     }
-    l.greatest(most)
+    rest.iter().fold(l.greatest(most), |most, x| most.max(x.abs()))
 }
 
 /// The scale of a row.

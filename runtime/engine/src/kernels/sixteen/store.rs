@@ -49,12 +49,12 @@ macro_rules! for_each_pixel {
     )*};
 }
 
-/// Requantizes the sums of a whole block at `P` pixels, the first `BEGIN` channels left out; nothing is added.
+/// Requantizes the sums of a block at `P` pixels, the first `BEGIN` channels left out; nothing is added.
 ///
 /// # Safety
 /// As `conv::Tile`.
 #[inline(always)]
-pub(super) unsafe fn store_whole<T: Products, const P: usize, const BEGIN: usize>(
+pub(super) unsafe fn store_plain<T: Products, const P: usize, const BEGIN: usize>(
     job: &Job<'_, T>,
     places: &Places,
     channels: &Channels,
@@ -67,16 +67,69 @@ pub(super) unsafe fn store_whole<T: Products, const P: usize, const BEGIN: usize
         for_each_pixel!(p < P, {
             let bytes = l.to_bytes(l.mul(l.to_reals(sums[p]), scale), limits);
             let to = job.output.add(places.output[p] + channels.first);
-            if BEGIN == 0 {
-                l.store_bytes(to, bytes, BLOCK);
-            } else {
-                l.store_last_bytes(to, bytes);
-            }
+            store_bytes::<_, BEGIN>(l, to, bytes, channels.count);
         });
     }
 }
 
-/// The sums of a block at some pixels, the channels from `begin` on, 0 or 8, to be stored as its step says.
+/// Requantizes the sums of a block at `P` pixels from the first on, the first `BEGIN` channels left out, and a second
+/// tensor added.
+///
+/// # Safety
+/// As `conv::Tile`.
+#[inline(always)]
+unsafe fn store_added<T: Products, const P: usize, const BEGIN: usize>(
+    job: &Job<'_, T>,
+    places: &Places,
+    first: usize,
+    channels: &Channels,
+    sums: [<T::Lanes as Lanes>::Integers; P],
+) {
+    let (l, operands, limits) = (job.lanes, job.operands, job.limits);
+    // SAFETY: as for this function.
+    unsafe {
+        let scale = table(l, operands.scale, channels.table);
+        let add = Addition::new(l, job.step);
+        for_each_pixel!(p < P, {
+            let other = operands.other.as_ptr();
+            let other = other.add(places.other[first + p] + channels.first);
+            let other = l.load_bytes(other, channels.count);
+            let sum = add.sum(l.mul(l.to_reals(sums[p]), scale), other);
+            let to = job.output.add(places.output[first + p] + channels.first);
+            store_bytes::<_, BEGIN>(l, to, l.to_bytes(sum, limits), channels.count);
+        });
+    }
+}
+
+/// Stores the sums of a block at `P` pixels from the first on, the first `BEGIN` channels left out, as the step says.
+///
+/// # Safety
+/// As `conv::Tile`.
+#[inline(always)]
+pub(super) unsafe fn store<T: Products, const P: usize, const BEGIN: usize>(
+    job: &Job<'_, T>,
+    places: &Places,
+    first: usize,
+    channels: &Channels,
+    sums: [<T::Lanes as Lanes>::Integers; P],
+) {
+    // SAFETY: as for this function.
+    unsafe {
+        match job.step.arithmetic {
+            _ if T::REALS => store_f32::<_, P, BEGIN>(job, places, first, channels, sums),
+            // Where nothing is added, all sums are stored where they are made.
+            Arithmetic::U8ToU8 if job.is_plain => store_plain::<_, P, BEGIN>(job, places, channels, sums),
+            Arithmetic::U8ToU8 => store_added::<_, P, BEGIN>(job, places, first, channels, sums),
+            Arithmetic::RowsToF32 => store_rows::<_, P, BEGIN>(job, places, first, channels, sums),
+            Arithmetic::U8ToF32 | Arithmetic::F32 => {
+                store_scaled::<_, P, BEGIN>(job, places, first, channels, sums);
+            }
+        }
+    }
+}
+
+/// The sums of a block at some pixels, the channels from `begin` on, 0 or 8, stored one pixel after the other: one
+/// function for all sizes of tiles.
 ///
 /// Made only of a step that was checked, as `conv::Tile`.
 pub(super) struct Stored<'a, T: Products> {
@@ -92,115 +145,14 @@ impl<T: Products> Work for Stored<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        // SAFETY: as this says of itself.
-        unsafe {
-            match self.job.step.arithmetic {
-                _ if T::REALS => self.store_f32(),
-                Arithmetic::U8ToU8 => self.store_u8(),
-                Arithmetic::RowsToF32 | Arithmetic::U8ToF32 | Arithmetic::F32 => self.store_scaled(),
-            }
-        }
-    }
-}
-
-impl<T: Products> Stored<'_, T> {
-    /// Requantizes, a second tensor added where there is one.
-    ///
-    /// # Safety
-    /// As this type says of itself.
-    #[inline(always)]
-    unsafe fn store_u8(&self) {
-        let Self {
-            job,
-            channels,
-            places,
-            ..
-        } = self;
-        let (l, operands) = (job.lanes, job.operands);
-        let add = Addition::new(l, job.step);
-        // SAFETY: as for this function.
-        unsafe {
-            let scale = table(l, operands.scale, channels.table);
-            for (p, &sum) in self.sums.iter().enumerate() {
-                let mut y = l.mul(l.to_reals(sum), scale);
-                if !operands.other.is_empty() {
-                    let other = operands.other.as_ptr().add(places.other[p] + channels.first);
-                    y = add.sum(y, l.load_bytes(other, channels.count));
-                }
-                let to = job.output.add(places.output[p] + channels.first);
-                let bytes = l.to_bytes(y, job.limits);
-                if self.begin == 0 {
-                    l.store_bytes(to, bytes, channels.count);
-                } else {
-                    l.store_last_bytes(to, bytes);
-                }
-            }
-        }
-    }
-
-    /// Scales by the scales of channels, and those of pixels where there are some, and limits.
-    ///
-    /// # Safety
-    /// As this type says of itself.
-    #[inline(always)]
-    unsafe fn store_scaled(&self) {
-        let (job, channels) = (self.job, &self.channels);
-        let (l, operands) = (job.lanes, job.operands);
-        let has_rows = job.step.arithmetic == Arithmetic::RowsToF32;
-        // SAFETY: as for this function; there is a scale for each pixel.
-        unsafe {
-            let scale = table(l, operands.scale, channels.table);
-            // What is added to nothing: it changes no number.
-            let offset = if operands.offset.is_empty() {
-                l.real(-0.0)
-            } else {
-                table(l, operands.offset, channels.table)
-            };
-            for (p, &sum) in self.sums.iter().enumerate() {
-                let mut scale = scale;
-                if has_rows {
-                    let row = operands.input.as_ptr().add(self.places.scales + p * 4);
-                    scale = l.mul(scale, l.real(row.cast::<f32>().read_unaligned()));
-                }
-                self.store_sum(p, l.add(l.mul(l.to_reals(sum), scale), offset));
-            }
-        }
-    }
-
-    /// Limits.
-    ///
-    /// # Safety
-    /// As this type says of itself.
-    #[inline(always)]
-    unsafe fn store_f32(&self) {
         for (p, &sum) in self.sums.iter().enumerate() {
-            // SAFETY: as for this function.
-            unsafe { self.store_sum(p, self.job.lanes.of_bits(sum)) };
-        }
-    }
-
-    /// Limits and stores 16 channels of a pixel, a second tensor added where there is one.
-    ///
-    /// # Safety
-    /// As this type says of itself.
-    #[inline(always)]
-    unsafe fn store_sum(&self, p: usize, mut y: <T::Lanes as Lanes>::Reals) {
-        let (job, channels) = (self.job, &self.channels);
-        let l = job.lanes;
-        let Epilogue { low, high, .. } = job.step.epilogue;
-        // SAFETY: as for this function; no more channels are read or written than there are.
-        unsafe {
-            if !job.operands.other.is_empty() {
-                let other = job.operands.other.as_ptr();
-                let other = other.add(self.places.other[p] + channels.first * 4);
-                y = l.add(y, l.load(other.cast(), channels.count));
-            }
-            y = l.min(l.max(y, l.real(low)), l.real(high));
-            let to = job.output.add(self.places.output[p] + channels.first * 4).cast();
-            if self.begin == 0 {
-                l.store(to, y, channels.count);
-            } else {
-                l.store_last(to, y);
+            // SAFETY: as this says of itself.
+            unsafe {
+                if self.begin == 0 {
+                    store::<_, 1, 0>(self.job, self.places, p, &self.channels, [sum]);
+                } else {
+                    store::<_, 1, 8>(self.job, self.places, p, &self.channels, [sum]);
+                }
             }
         }
     }
@@ -245,6 +197,131 @@ impl<L: Lanes> Addition<L> {
             l.div(sum, self.factor)
         } else {
             l.mul(sum, self.factor)
+        }
+    }
+}
+
+/// Scales the integer sums of 16 channels to `f32`, a second tensor added where there is one.
+///
+/// # Safety
+/// As `conv::Tile`.
+#[inline(always)]
+unsafe fn store_scaled<T: Products, const P: usize, const BEGIN: usize>(
+    job: &Job<'_, T>,
+    places: &Places,
+    first: usize,
+    channels: &Channels,
+    sums: [<T::Lanes as Lanes>::Integers; P],
+) {
+    let l = job.lanes;
+    // SAFETY: as for this function.
+    unsafe {
+        let scale = table(l, job.operands.scale, channels.table);
+        for_each_pixel!(p < P, {
+            let y = l.mul(l.to_reals(sums[p]), scale);
+            store_sum::<_, BEGIN>(job, places, first + p, channels, y);
+        });
+    }
+}
+
+/// Limits the sums of 16 channels, a second tensor added where there is one.
+///
+/// # Safety
+/// As `conv::Tile`.
+#[inline(always)]
+unsafe fn store_f32<T: Products, const P: usize, const BEGIN: usize>(
+    job: &Job<'_, T>,
+    places: &Places,
+    first: usize,
+    channels: &Channels,
+    sums: [<T::Lanes as Lanes>::Integers; P],
+) {
+    // SAFETY: as for this function.
+    unsafe {
+        for_each_pixel!(p < P, {
+            store_sum::<_, BEGIN>(job, places, first + p, channels, job.lanes.of_bits(sums[p]));
+        });
+    }
+}
+
+/// Scales the integer sums of 16 channels by the scales of channels and pixels, and limits them.
+///
+/// # Safety
+/// As `conv::Tile`.
+#[inline(always)]
+unsafe fn store_rows<T: Products, const P: usize, const BEGIN: usize>(
+    job: &Job<'_, T>,
+    places: &Places,
+    first: usize,
+    channels: &Channels,
+    sums: [<T::Lanes as Lanes>::Integers; P],
+) {
+    let (l, operands) = (job.lanes, job.operands);
+    // SAFETY: as for this function; there is a scale for each pixel.
+    unsafe {
+        let scale = table(l, operands.scale, channels.table);
+        let offset = if operands.offset.is_empty() {
+            l.real(-0.0)
+        } else {
+            table(l, operands.offset, channels.table)
+        };
+        for_each_pixel!(p < P, {
+            let row = operands.input.as_ptr().add(places.scales + (first + p) * 4);
+            let row = l.real(row.cast::<f32>().read_unaligned());
+            let y = l.mul(l.to_reals(sums[p]), l.mul(scale, row));
+            store_sum::<_, BEGIN>(job, places, first + p, channels, l.add(y, offset));
+        });
+    }
+}
+
+/// Limits and stores 16 channels of a pixel, a second tensor added where there is one.
+///
+/// # Safety
+/// As `conv::Tile`.
+#[inline(always)]
+unsafe fn store_sum<T: Products, const BEGIN: usize>(
+    job: &Job<'_, T>,
+    places: &Places,
+    p: usize,
+    channels: &Channels,
+    mut y: <T::Lanes as Lanes>::Reals,
+) {
+    let l = job.lanes;
+    let Epilogue { low, high, .. } = job.step.epilogue;
+    // SAFETY: as for this function; no more channels are read or written than there are.
+    unsafe {
+        if !job.operands.other.is_empty() {
+            let other = job
+                .operands
+                .other
+                .as_ptr()
+                .add(places.other[p] + channels.first * 4);
+            y = l.add(y, l.load(other.cast(), channels.count));
+        }
+        if low != f32::NEG_INFINITY || high != f32::INFINITY {
+            y = l.min(l.max(y, l.real(low)), l.real(high));
+        }
+        let to = job.output.add(places.output[p] + channels.first * 4).cast();
+        if BEGIN == 0 {
+            l.store(to, y, channels.count);
+        } else {
+            l.store_last(to, y);
+        }
+    }
+}
+
+/// Stores the first `count` of 16 bytes, or all of them without the first half.
+///
+/// # Safety
+/// As many bytes may be written.
+#[inline(always)]
+unsafe fn store_bytes<L: Lanes, const BEGIN: usize>(l: L, to: *mut u8, bytes: L::Bytes, count: usize) {
+    // SAFETY: as for this function.
+    unsafe {
+        if BEGIN == 0 {
+            l.store_bytes(to, bytes, count);
+        } else {
+            l.store_last_bytes(to, bytes);
         }
     }
 }
