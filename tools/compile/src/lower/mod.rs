@@ -18,6 +18,7 @@ mod recurrent;
 mod recurrent_weights;
 mod reduction;
 mod resample;
+mod rotary;
 mod rows;
 mod tail;
 mod transposed;
@@ -191,6 +192,7 @@ impl<'g> Lowering<'g> {
             Op::Gather(mode) => self.gather(node, *mode),
             Op::Reduce { function, .. } => self.reduce(node, *function),
             Op::Recurrent(recurrent) => self.recurrent(node, recurrent),
+            Op::RotaryEmbedding(rotary) => self.rotary(node, rotary),
             Op::InstanceNormalization { epsilon } => self.group_normalization(node, None, *epsilon),
             Op::GroupNormalization { epsilon, groups } => {
                 self.group_normalization(node, Some(*groups), *epsilon)
