@@ -207,21 +207,28 @@ proptest! {
         ],
         antialias in any::<bool>(),
         (rows, columns) in (1..12i64, 1..12i64),
+        (kept, halves) in (0..4u8, 1..6i64),
     ) {
         let mut random = Random(seed.wrapping_mul(2).wrapping_add(1));
         let mut graph = Graph::new("resize");
         let shape = [1, 3, 4, 6];
         let x = graph.add_input("x", TensorType::new(Dtype::F32, &shape));
-        let sizes = graph.add_constant("sizes", Tensor::vector(vec![1, 3, rows, columns]));
+        // Sizes that keep the ratio of the extents: that of the rows is taken.
+        let (to, axes, sizes) = match kept {
+            0 => (ResizeTo::NotLarger, vec![2, 3], vec![2 * halves, 3 * halves + 1]),
+            1 => (ResizeTo::NotSmaller, vec![2, 3], vec![2 * halves, 3 * halves - 1]),
+            _ => (ResizeTo::Stretch, Vec::new(), vec![1, 3, rows, columns]),
+        };
+        let sizes = graph.add_constant("sizes", Tensor::vector(sizes));
         let antialias = antialias && !matches!(mode, ResizeMode::Nearest(_));
         let resize = Resize {
             mode,
             coordinates,
             antialias,
-            axes: Vec::new(),
+            axes,
             exclude_outside: false,
             extrapolation: 0.0,
-            to: ResizeTo::Stretch,
+            to,
         };
         let y = graph.add_node("y", Op::Resize(resize), &[x], TensorType::unshaped(Dtype::F32));
         let node = graph.nodes.last_mut().unwrap();

@@ -74,6 +74,25 @@ impl Axis {
     }
 }
 
+/// The scale of all axes that keeps the ratio of their extents, for each axis.
+fn common_scale(to: ResizeTo, input: &Placed, axes: &[usize], sizes: &[f32]) -> Result<Vec<f32>> {
+    let ratios = axes.iter().zip(sizes);
+    let ratios = ratios.map(|(&axis, &size)| f64::from(size) / input.dims[axis] as f64);
+    let scale = if to == ResizeTo::NotLarger {
+        ratios.reduce(f64::min)
+    } else {
+        ratios.reduce(f64::max)
+    };
+    // Rounded, it could take the neighbour of a place that lies halfway between two.
+    match scale {
+        Some(scale) if f64::from(scale as f32) == scale => Ok(vec![scale as f32; axes.len()]),
+        _ => Err(unsupported(
+            "a ratio of extents that f32 holds",
+            format!("{scale:?}"),
+        )),
+    }
+}
+
 /// Most places of an axis: its weights are a matrix while they are found.
 const MOST: usize = 1 << 13;
 
@@ -94,9 +113,6 @@ impl Lowering<'_> {
                 .map(|&axis| axis_of(axis, rank))
                 .collect::<Result<Vec<_>>>()?,
         };
-        if r.to != ResizeTo::Stretch {
-            return Err(unsupported("sizes that stretch", format!("{:?}", r.to)));
-        }
         let nearest = matches!(r.mode, ResizeMode::Nearest(_));
         let mut placed = if nearest {
             self.operand(node, 0)?
@@ -104,7 +120,12 @@ impl Lowering<'_> {
             self.real(node, 0)?
         };
         let given = |tensor: Option<&Tensor>| tensor.filter(|t| t.len() == axes.len()).map(Tensor::to_f32);
-        let (scale, size) = (given(scales), given(sizes));
+        let (scale, size) = match (r.to, given(sizes)) {
+            (ResizeTo::NotLarger | ResizeTo::NotSmaller, Some(sizes)) => {
+                (Some(common_scale(r.to, &placed, &axes, &sizes)?), None)
+            }
+            (_, sizes) => (given(scales), sizes),
+        };
         let cropped = r.coordinates == ResizeCoordinates::TfCropAndResize;
         let regions = region
             .map(Tensor::to_f32)
