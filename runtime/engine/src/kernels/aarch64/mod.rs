@@ -6,6 +6,7 @@ mod float;
 mod i8mm;
 mod lanes;
 mod neon;
+mod partial;
 pub(crate) mod peak;
 mod products;
 

@@ -40,8 +40,8 @@ pub(crate) trait Products: Copy {
     const PIXELS: usize;
     /// Whether it multiplies `f32`, else bytes.
     const REALS: bool = false;
-    /// Whether sums of all kinds are stored where they are made: fewer instructions, and more code. Else only those are
-    /// that are requantized and nothing is added to.
+    /// Whether fewer instructions are worth more code: there is some for tiles of all sizes, and sums of all kinds are
+    /// stored where they are made. Else only those are that are requantized and nothing is added to.
     const FUSED: bool = false;
 
     /// Registers.
@@ -180,15 +180,20 @@ impl<T: Products> Job<'_, T> {
             let mut cursor = Cursor::new(self.step, begin);
             let mut rest = pixels;
             while rest > 0 {
-                let count = rest.min(T::PIXELS).min(MAX_PIXELS);
+                let most = rest.min(T::PIXELS).min(MAX_PIXELS);
+                let count = if T::FUSED || most == T::PIXELS {
+                    most
+                } else {
+                    1 << most.ilog2()
+                };
                 let places = &cursor.places(count);
                 let starts = &*starts;
                 match count {
                     1 => self.products.enter(Tile::<_, 1>(self, places, first, starts)),
                     2 => self.products.enter(Tile::<_, 2>(self, places, first, starts)),
-                    3 => self.products.enter(Tile::<_, 3>(self, places, first, starts)),
+                    3 if T::FUSED => self.products.enter(Tile::<_, 3>(self, places, first, starts)),
                     4 => self.products.enter(Tile::<_, 4>(self, places, first, starts)),
-                    5 => self.products.enter(Tile::<_, 5>(self, places, first, starts)),
+                    5 if T::FUSED => self.products.enter(Tile::<_, 5>(self, places, first, starts)),
                     _ => self.products.enter(Tile::<_, 6>(self, places, first, starts)),
                 }
                 rest -= count;
