@@ -1,5 +1,6 @@
 //! The space all senses share: seven emotions and three valence groups, with room for what has no counterpart.
 
+use limbic_json::fields;
 use serde::{Deserialize, Serialize};
 
 /// One of the seven emotions of the common space.
@@ -127,20 +128,19 @@ impl Sense {
 /// Probability mass over the valence groups, and the mass that belongs to none of them.
 ///
 /// Each number is in `0..=1`; the four sum to one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Valence {
     /// Mass of [`ValenceGroup::Negative`].
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub negative: f64,
     /// Mass of [`ValenceGroup::Neutral`].
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub neutral: f64,
     /// Mass of [`ValenceGroup::Positive`].
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub positive: f64,
     /// Mass without a counterpart among the groups.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub unmapped: f64,
 }
 
@@ -220,3 +220,10 @@ fn first_largest<T>(masses: impl Iterator<Item = (T, f64)>) -> Option<(T, f64)> 
 pub(crate) fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
+
+fields!(Valence {
+    negative = 0.0,
+    neutral = 0.0,
+    positive = 0.0,
+    unmapped = 0.0,
+});

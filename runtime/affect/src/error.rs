@@ -7,7 +7,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// What went wrong, where, and with which numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
+pub struct Error(Box<Details>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Details {
     kind: ErrorKind,
     subject: String,
     detail: String,
@@ -41,35 +44,35 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind,
             subject: subject.into(),
             detail: detail.into(),
-        }
+        }))
     }
 
     /// The kind, for a caller that reacts to some kinds only.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The name of what the error is about: a label space, a head, a source.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.subject
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
+        let what = match self.0.kind {
             ErrorKind::InvalidLabelSpace | ErrorKind::UnknownLabelSpace => "label space",
             ErrorKind::InvalidDistribution | ErrorKind::InvalidFusion => "fusion",
             ErrorKind::Empty => "pooling",
             _ => "head",
         };
-        write!(f, "{what} `{}`: {}", self.subject, self.detail)
+        write!(f, "{what} `{}`: {}", self.0.subject, self.0.detail)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{Faults, Read, Value, deserialize, fields};
+use serde::Serialize;
 
 use crate::label_space::Labelling;
 use crate::prediction::{Prediction, PredictionKind};
@@ -18,8 +19,8 @@ const TEMPERATURES: std::ops::RangeInclusive<f64> = 0.01..=100.0;
 ///
 /// In a manifest a kind without parameters is its name (`kind = "softmax"`), one with parameters a table
 /// (`kind = { cosine = { matrix = "labels.f32", scale = 100.0 } }`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HeadKind {
     /// Softmax over the labels: one label holds.
     Softmax,
@@ -61,9 +62,52 @@ impl HeadKind {
     }
 }
 
+/// Names of the kinds, in their order.
+const KINDS: [&str; 6] = [
+    "softmax",
+    "multi_label",
+    "cosine",
+    "regression",
+    "verbaliser",
+    "embedding",
+];
+
+impl Read for HeadKind {
+    fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+        let (kind, content) = value.variant(&KINDS, faults);
+        let names: &[&str] = match kind {
+            2 => &["matrix", "scale"],
+            3 => &["range"],
+            4 => &["token_ids"],
+            _ => {
+                if let Some(content) = content {
+                    faults.unexpected(content, "no parameters");
+                }
+                return match kind {
+                    0 => Self::Softmax,
+                    1 => Self::MultiLabel,
+                    _ => Self::Embedding,
+                };
+            }
+        };
+        let mut fields = content.unwrap_or(value).fields(names, None, faults);
+        match kind {
+            2 => Self::Cosine {
+                matrix: fields.required("matrix"),
+                scale: fields.required("scale"),
+            },
+            3 => Self::Regression {
+                range: fields.required("range"),
+            },
+            _ => Self::Verbaliser {
+                token_ids: fields.required("token_ids"),
+            },
+        }
+    }
+}
+
 /// A head as a manifest declares it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HeadSpec {
     /// Name of the head, as `--head` takes it.
     pub name: String,
@@ -74,20 +118,25 @@ pub struct HeadSpec {
     /// Id of its label space.
     pub label_space: String,
     /// For `multi_label`: least probability of each selected label, in `(0, 1)`; empty means 0.5 for all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<f64>,
     /// Divisor of the logits, `0.01..=100`, fitted on held-out data (Guo et al. 2017, "On calibration of modern
     /// neural networks").
-    #[serde(default = "one")]
     pub temperature: f64,
     /// Top probability below which the head gives no answer, in `0..=1`.
-    #[serde(default)]
     pub abstain_below: f64,
 }
 
-fn one() -> f64 {
-    1.0
-}
+fields!(HeadSpec {
+    name,
+    tensor,
+    kind,
+    label_space,
+    thresholds = Vec::new(),
+    temperature = 1.0,
+    abstain_below = 0.0,
+});
+deserialize!(HeadSpec);
 
 /// A checked head, ready to predict.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! Label spaces as data: the labels of a head and their map into the common space.
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{Faults, Read, Value, choices, deserialize, fields};
+use serde::Serialize;
 
 use crate::common_space::{Valence, is_zero};
 use crate::{Error, ErrorKind, Result};
@@ -15,7 +16,7 @@ pub const ROW_TOLERANCE: f64 = 1e-6;
 const MAX_NAME_BYTES: usize = 64;
 
 /// Whether the labels of a space exclude each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Labelling {
     /// Exactly one label holds.
@@ -38,32 +39,31 @@ pub enum SpaceRole {
 }
 
 /// A label's row of the map into the seven emotions; the eight masses sum to one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EmotionRow {
     /// Mass that goes to anger.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub anger: f64,
     /// Mass that goes to disgust.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub disgust: f64,
     /// Mass that goes to fear.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub fear: f64,
     /// Mass that goes to joy.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub joy: f64,
     /// Mass that goes to sadness.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub sadness: f64,
     /// Mass that goes to surprise.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub surprise: f64,
     /// Mass that goes to neutral.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub neutral: f64,
     /// Mass without a counterpart.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub unmapped: f64,
 }
 
@@ -84,8 +84,7 @@ impl EmotionRow {
 }
 
 /// A label and its rows of the map.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Label {
     /// The name, as in the data the head was trained on.
     #[serde(rename = "label")]
@@ -99,15 +98,14 @@ pub struct Label {
 /// The labels of a head, in the order of its logits, and their map into the common space.
 ///
 /// Reading one from JSON or TOML checks it; see [`LabelSpace::new`] for the rules.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "RawLabelSpace", into = "RawLabelSpace")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct LabelSpace {
     raw: RawLabelSpace,
 }
 
 /// A label space as written, before any check.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct RawLabelSpace {
     id: String,
     source: String,
@@ -116,17 +114,17 @@ struct RawLabelSpace {
     labels: Vec<Label>,
 }
 
-impl TryFrom<RawLabelSpace> for LabelSpace {
-    type Error = Error;
-
-    fn try_from(raw: RawLabelSpace) -> Result<Self> {
-        Self::new(raw.id, raw.source, raw.labelling, raw.exhaustive, raw.labels)
-    }
-}
-
-impl From<LabelSpace> for RawLabelSpace {
-    fn from(space: LabelSpace) -> Self {
-        space.raw
+impl Read for LabelSpace {
+    fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+        let space = Self {
+            raw: RawLabelSpace::read(value, faults),
+        };
+        if faults.none()
+            && let Err(error) = space.check()
+        {
+            faults.note(value, error.to_string());
+        }
+        space
     }
 }
 
@@ -312,4 +310,39 @@ pub(crate) fn row_problem(row: &[f64], tolerance: f64) -> Option<String> {
     }
     let sum: f64 = row.iter().sum();
     ((sum - 1.0).abs() > tolerance).then(|| format!("sums to {sum}, expected 1"))
+}
+
+choices!(Labelling {
+    Exclusive = "exclusive",
+    MultiLabel = "multi_label",
+    Dimensional = "dimensional",
+});
+fields!(EmotionRow {
+    anger = 0.0,
+    disgust = 0.0,
+    fear = 0.0,
+    joy = 0.0,
+    sadness = 0.0,
+    surprise = 0.0,
+    neutral = 0.0,
+    unmapped = 0.0,
+});
+fields!(RawLabelSpace {
+    id,
+    source,
+    labelling,
+    exhaustive,
+    labels
+});
+deserialize!(LabelSpace);
+
+impl Read for Label {
+    fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+        let mut fields = value.fields(&["label", "emotions", "valence"], None, faults);
+        Self {
+            name: fields.required("label"),
+            emotions: fields.required("emotions"),
+            valence: fields.required("valence"),
+        }
+    }
 }

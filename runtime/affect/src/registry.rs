@@ -23,7 +23,7 @@ impl LabelSpaces {
     pub fn builtin() -> &'static Self {
         BUILTIN.get_or_init(|| {
             let spaces: Vec<Arc<LabelSpace>> =
-                serde_json::from_str::<Vec<LabelSpace>>(include_str!("../data/label_spaces.json"))
+                limbic_json::from_slice::<Vec<LabelSpace>>(include_bytes!("../data/label_spaces.json"))
                     .expect("the built-in label spaces are valid")
                     .into_iter()
                     .map(Arc::new)

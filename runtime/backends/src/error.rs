@@ -10,7 +10,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// Says where (a program, a signature, a tensor), what was expected there and what was found.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     kind: ErrorKind,
     place: String,
     expected: String,
@@ -60,43 +63,49 @@ impl Error {
         expected: impl fmt::Display,
         found: impl fmt::Display,
     ) -> Self {
-        Self {
+        Self::made(kind, place.into(), &expected, &found)
+    }
+
+    /// One function for all types of what is told: there are many errors in little code.
+    #[inline(never)]
+    fn made(kind: ErrorKind, place: String, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
+        Self(Box::new(Details {
             kind,
-            place: place.into(),
+            place,
             expected: expected.to_string(),
             found: found.to_string(),
-        }
+        }))
     }
 
     /// Class of the error.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Where: a program, a signature, a tensor.
     pub fn place(&self) -> &str {
-        &self.place
+        &self.0.place
     }
 
     /// What was expected there.
     pub fn expected(&self) -> &str {
-        &self.expected
+        &self.0.expected
     }
 
     /// What was found there.
     pub fn found(&self) -> &str {
-        &self.found
+        &self.0.found
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Details {
             kind,
             place,
             expected,
             found,
-        } = self;
+        } = &*self.0;
         write!(f, "{place}: {kind}: expected {expected}, found {found}")
     }
 }

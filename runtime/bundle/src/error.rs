@@ -10,7 +10,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// Says where (an entry, a key of the manifest, a file), what was expected there and what was found.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     kind: ErrorKind,
     place: String,
     expected: String,
@@ -73,59 +76,66 @@ impl Error {
         expected: impl fmt::Display,
         found: impl fmt::Display,
     ) -> Self {
-        Self {
+        Self::made(kind, place.into(), &expected, &found)
+    }
+
+    /// One function for all types of what is told: there are many errors in little code.
+    #[inline(never)]
+    fn made(kind: ErrorKind, place: String, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
+        Self(Box::new(Details {
             kind,
-            place: place.into(),
+            place,
             expected: expected.to_string(),
             found: found.to_string(),
             source: None,
-        }
+        }))
     }
 
     pub(crate) fn io(path: &std::path::Path, doing: &str, error: std::io::Error) -> Self {
         let mut made = Self::new(ErrorKind::Io, path.display().to_string(), doing, &error);
-        made.source = Some(Box::new(error));
+        made.0.source = Some(Box::new(error));
         made
     }
 
     /// Puts the file or folder that the error is about before its place.
     pub(crate) fn within(mut self, outer: impl fmt::Display) -> Self {
-        if self.kind != ErrorKind::Io {
-            self.place = format!("{outer}: {}", self.place);
+        if self.0.kind != ErrorKind::Io {
+            self.0.place = format!("{outer}: {}", self.0.place);
         }
         self
     }
 
     /// Class of the error.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Where: an entry, a key of the manifest such as `inputs[0].steps[2]`, or a file.
     pub fn place(&self) -> &str {
-        &self.place
+        &self.0.place
     }
 
     /// What was expected there.
     pub fn expected(&self) -> &str {
-        &self.expected
+        &self.0.expected
     }
 
     /// What was found there.
     pub fn found(&self) -> &str {
-        &self.found
+        &self.0.found
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Details {
+            kind,
             place,
             expected,
             found,
             ..
-        } = self;
-        match self.kind {
+        } = &*self.0;
+        match kind {
             ErrorKind::Io => write!(f, "{place}: cannot {expected}: {found}"),
             ErrorKind::NewerFormat => write!(
                 f,
@@ -166,7 +176,8 @@ impl fmt::Display for ErrorKind {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
+        self.0
+            .source
             .as_deref()
             .map(|error| error as &(dyn StdError + 'static))
     }

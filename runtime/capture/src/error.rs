@@ -64,7 +64,10 @@ impl ErrorKind {
 ///
 /// Its text is one line: the input's name, the kind, and the numbers.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     kind: ErrorKind,
     input: String,
     detail: String,
@@ -83,25 +86,25 @@ pub struct Counts {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind,
             input: String::new(),
             detail: detail.into(),
             counts: None,
             source: None,
-        }
+        }))
     }
 
     pub(crate) fn counted(kind: ErrorKind, expected: u64, found: u64, unit: &str) -> Self {
         let mut error = Self::new(kind, format!("expected {expected} {unit}, found {found}"));
-        error.counts = Some(Counts { expected, found });
+        error.0.counts = Some(Counts { expected, found });
         error
     }
 
     /// `found` is beyond `limit`.
     pub(crate) fn limit(limit: u64, found: u64, detail: impl Into<String>) -> Self {
         let mut error = Self::new(ErrorKind::Limit, detail);
-        error.counts = Some(Counts {
+        error.0.counts = Some(Counts {
             expected: limit,
             found,
         });
@@ -122,48 +125,48 @@ impl Error {
     }
 
     pub(crate) fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
+        self.0.source = Some(Box::new(source));
         self
     }
 
     /// Says in which part of the content it happened.
     pub(crate) fn in_part(mut self, part: &str) -> Self {
-        self.detail = format!("{} in {part}", self.detail);
+        self.0.detail = format!("{} in {part}", self.0.detail);
         self
     }
 
     /// Names the input, unless an inner layer has done so.
     pub(crate) fn of(mut self, input: &str) -> Self {
-        if self.input.is_empty() {
-            self.input = input.to_owned();
+        if self.0.input.is_empty() {
+            self.0.input = input.to_owned();
         }
         self
     }
 
     /// What went wrong, in one word.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Path, URI or given name of the input; empty when the input has none.
     pub fn input(&self) -> &str {
-        &self.input
+        &self.0.input
     }
 
     /// The numbers of a [`ErrorKind::Truncated`] or [`ErrorKind::Limit`] error: there `expected` is the limit.
     pub fn counts(&self) -> Option<Counts> {
-        self.counts
+        self.0.counts
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.input.is_empty() {
-            write!(f, "{}: ", self.input)?;
+        if !self.0.input.is_empty() {
+            write!(f, "{}: ", self.0.input)?;
         }
-        f.write_str(self.kind.words())?;
-        if !self.detail.is_empty() {
-            write!(f, ": {}", self.detail)?;
+        f.write_str(self.0.kind.words())?;
+        if !self.0.detail.is_empty() {
+            write!(f, ": {}", self.0.detail)?;
         }
         Ok(())
     }
@@ -171,7 +174,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
+        self.0
+            .source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))
     }

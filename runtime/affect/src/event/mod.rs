@@ -259,3 +259,11 @@ impl Event {
         self
     }
 }
+
+limbic_json::choices!(NoAnswerReason {
+    NoSpeech = "no_speech",
+    NoFace = "no_face",
+    UnsupportedLanguage = "unsupported_language",
+    TooShort = "too_short",
+    BelowThreshold = "below_threshold",
+});

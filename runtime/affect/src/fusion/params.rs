@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{Faults, Read, Value, fields};
+use serde::Serialize;
 
 use super::MASS_TOLERANCE;
 use crate::common_space::{Emotion, Sense, Valence};
@@ -14,8 +15,7 @@ use crate::{Error, ErrorKind, Result};
 const MAX_WEIGHT: f64 = 1000.0;
 
 /// Weights of a sense's heads; zero leaves them out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SenseWeights {
     /// Weight of the sense's emotion heads together.
     pub emotion: f64,
@@ -24,8 +24,7 @@ pub struct SenseWeights {
 }
 
 /// Weights of all senses; only their ratios matter.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FusionWeights {
     /// Weights of written words.
     pub text: SenseWeights,
@@ -48,8 +47,7 @@ impl FusionWeights {
 }
 
 /// The data of the fusion: weights, and the valence that goes with each emotion.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FusionParams {
     /// `P(g | e)`: for each emotion a distribution over the valence groups, without unmapped mass.
     pub valence_given_emotion: BTreeMap<Emotion, Valence>,
@@ -67,7 +65,8 @@ impl FusionParams {
     pub fn builtin() -> &'static Self {
         static BUILTIN: OnceLock<FusionParams> = OnceLock::new();
         BUILTIN.get_or_init(|| {
-            serde_json::from_str(include_str!("../../data/fusion.json")).expect("the fusion data is valid")
+            limbic_json::from_slice(include_bytes!("../../data/fusion.json"))
+                .expect("the fusion data is valid")
         })
     }
 
@@ -100,5 +99,29 @@ impl FusionParams {
             }
         }
         Ok(())
+    }
+}
+
+fields!(SenseWeights { emotion, sentiment });
+fields!(FusionWeights { text, audio, image });
+
+impl Read for FusionParams {
+    fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+        let mut fields = value.fields(&["valence_given_emotion", "weights"], None, faults);
+        let weights = fields.required("weights");
+        let rows = fields.value("valence_given_emotion");
+        let mut valence_given_emotion = BTreeMap::new();
+        for (name, row) in rows.entries(faults) {
+            match Emotion::from_name(name) {
+                Some(emotion) => {
+                    valence_given_emotion.insert(emotion, Valence::read(row, faults));
+                }
+                None => faults.note(rows, format!("unknown emotion `{name}`")),
+            }
+        }
+        Self {
+            valence_given_emotion,
+            weights,
+        }
     }
 }

@@ -80,7 +80,8 @@ impl Program for TractProgram {
 
 /// Calls tract, and turns its errors, and a panic in it, into errors of this crate.
 ///
-/// A graph comes from outside, and tract has places that panic on one it did not foresee.
+/// A graph comes from outside, and tract has places that panic on one it did not foresee. Where a panic aborts, as in a
+/// release build of this workspace, it ends the program instead.
 fn guarded<T>(
     kind: ErrorKind,
     place: &str,

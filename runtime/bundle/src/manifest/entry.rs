@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use limbic_affect::HeadSpec;
-use serde::{Deserialize, Serialize};
+use limbic_json::{choices, deserialize, fields};
+use serde::Serialize;
 
 /// One form in which the programs are there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Variant {
     /// Name, unique in the manifest.
     pub name: String,
@@ -22,22 +22,21 @@ pub struct Variant {
     /// The files of each program: one, or one for each concrete signature, as the format wants.
     pub entries: Vec<VariantEntry>,
     /// What differs in this variant's heads, by name of the head.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub heads: BTreeMap<String, HeadCalibration>,
 }
 
 /// What is fitted to a head behind training, and again behind quantization.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct HeadCalibration {
     /// In place of the head's temperature.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// In place of the head's thresholds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Vec<f64>>,
     /// In place of the head's least probability of an answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub abstain_below: Option<f64>,
 }
 
@@ -53,7 +52,7 @@ impl HeadCalibration {
 }
 
 /// Precision of weights and arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Precision {
     /// 32-bit weights and arithmetic.
     #[serde(rename = "f32")]
@@ -82,23 +81,22 @@ impl Precision {
 }
 
 /// A file of a program in a variant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VariantEntry {
     /// Name of the program.
     pub program: String,
     /// The concrete signature, such as `encode@64`, that it serves; nothing where a file serves all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// Format of the file.
     pub format: GraphFormat,
     /// Entry that holds it.
     pub path: String,
     /// Entries of the weight packs that it reads, in its order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub packs: Vec<String>,
     /// Whether a thin bundle may leave it out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
 }
 
@@ -117,7 +115,7 @@ impl VariantEntry {
 }
 
 /// Format of a program's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GraphFormat {
     /// ONNX model, for all signatures of a program.
@@ -140,8 +138,7 @@ impl GraphFormat {
 }
 
 /// A file that travels in the bundle and that no other key names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Asset {
     /// Entry that holds it.
     pub path: String,
@@ -152,7 +149,7 @@ pub struct Asset {
 }
 
 /// What a further file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AssetKind {
     /// Numbers measured at training and evaluation.
@@ -164,8 +161,7 @@ pub enum AssetKind {
 }
 
 /// A recorded way of one raw input through the model in the training framework.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Golden {
     /// Name of the input.
     pub input: String,
@@ -178,8 +174,7 @@ pub struct Golden {
 }
 
 /// An entry of the bundle and what it must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Path in the bundle, `/` between folders.
     pub path: String,
@@ -188,6 +183,22 @@ pub struct Entry {
     /// Length of the content, in bytes.
     pub bytes: u64,
     /// Whether a thin bundle may leave it out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
 }
+
+fields!(Variant { name, backend, precision, tier, tolerance, entries, heads = BTreeMap::new() });
+fields!(HeadCalibration { temperature = None, thresholds = None, abstain_below = None });
+choices!(Precision { F32 = "f32", F16Weights = "f16_weights", F16 = "f16", Int8 = "int8" });
+fields!(VariantEntry { program, signature = None, format, path, packs = Vec::new(), optional = false });
+choices!(GraphFormat { Onnx = "onnx", Plan = "plan", Tflite = "tflite" });
+fields!(Asset { path, kind, optional });
+choices!(AssetKind { Metrics = "metrics", Reference = "reference", Other = "other" });
+fields!(Golden {
+    input,
+    raw,
+    tensors,
+    outputs
+});
+fields!(Entry { path, sha256, bytes, optional = false });
+deserialize!(HeadCalibration);

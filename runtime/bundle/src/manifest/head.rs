@@ -1,14 +1,15 @@
 //! Gates and pooling: what comes after the heads.
 
 use limbic_affect::NoAnswerReason;
-use serde::{Deserialize, Serialize};
+use limbic_json::{Faults, Read, Value, choices};
+use serde::Serialize;
 
 /// Kinds of heads this release computes; the format's others (`verbaliser`, `embedding`) are refused by name.
 pub(crate) const HEAD_KINDS: [&str; 4] = ["softmax", "multi_label", "cosine", "regression"];
 
 /// Condition under which the model gives no answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "gate", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "gate")]
 pub enum Gate {
     /// Too many words of a text are outside of the vocabulary.
     #[serde(rename = "unknown_words@1")]
@@ -36,7 +37,7 @@ pub enum Gate {
 pub(crate) const GATE_IDS: [&str; 2] = ["unknown_words@1", "head_probability@1"];
 
 /// How the answers over the windows of one long input become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// There is one window.
@@ -63,6 +64,34 @@ impl Pooling {
             Self::None => "none",
             Self::MeanLogits => "mean_logits",
             Self::MeanLogitsByTokens => "mean_logits_by_tokens",
+        }
+    }
+}
+
+choices!(Pooling {
+    None = "none",
+    MeanLogits = "mean_logits",
+    MeanLogitsByTokens = "mean_logits_by_tokens",
+});
+
+impl Read for Gate {
+    fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+        let tag = Some("gate");
+        if value.tag("gate", &GATE_IDS, faults) == 0 {
+            let mut fields = value.fields(&["max_share", "reason"], tag, faults);
+            Self::UnknownWords {
+                max_share: fields.required("max_share"),
+                reason: fields.required("reason"),
+            }
+        } else {
+            let names = ["head", "label", "min_probability", "reason"];
+            let mut fields = value.fields(&names, tag, faults);
+            Self::HeadProbability {
+                head: fields.required("head"),
+                label: fields.required("label"),
+                min_probability: fields.required("min_probability"),
+                reason: fields.required("reason"),
+            }
         }
     }
 }

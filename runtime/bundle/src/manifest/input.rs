@@ -1,16 +1,16 @@
 //! Inputs and their preprocessing steps.
 
+use limbic_json::{Faults, Fields, Read, Record, Value, choices, fields};
 use limbic_signal::audio::{
     LogMelParams, MixParams, ResampleParams, RmsNormaliseParams, ScaleParams, SpeechGateParams,
     StandardiseParams, WindowParams,
 };
 use limbic_signal::image::{CropParams, GreyParams, LayoutParams, ResizeParams};
 use limbic_signal::text::{NormaliseTextParams, TokenWindowParams, WordPieceParams};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// One thing the model takes in, and how it becomes tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Input {
     /// Name, for stages to refer to.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Input {
 }
 
 /// Kind of raw data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Modality {
     /// A picture.
@@ -49,7 +49,7 @@ impl Modality {
 macro_rules! steps {
     ($($(#[$doc:meta])* $variant:ident($params:ty) = $id:literal,)*) => {
         /// One preprocessing step: a name with a version, and every parameter.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(tag = "step")]
         pub enum Step {
             $($(#[$doc])* #[serde(rename = $id)] $variant($params),)*
@@ -57,6 +57,18 @@ macro_rules! steps {
 
         /// Identifiers of all steps this release knows.
         pub(crate) const STEP_IDS: &[&str] = &[$($id),*];
+
+        impl Read for Step {
+            fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+                let readers: &[fn(&mut Fields<'_, '_>) -> Self] =
+                    &[$(|fields| Self::$variant(<$params>::from_fields(fields))),*];
+                let names: &[&[&str]] = &[$(<$params>::NAMES),*];
+                let at = value.tag("step", STEP_IDS, faults);
+                // All the lists have the same length.
+                let (read, names) = (readers.get(at).unwrap_or(&readers[0]), names.get(at).unwrap_or(&names[0]));
+                read(&mut value.fields(names, Some("step"), faults))
+            }
+        }
 
         impl Step {
             /// Identifier with version, as `grey@1`.
@@ -103,3 +115,11 @@ steps! {
     /// Cutting tokens into windows.
     TokenWindow(TokenWindowParams) = "token_window@1",
 }
+
+fields!(Input {
+    name,
+    modality,
+    tensors,
+    steps
+});
+choices!(Modality { Image = "image", Audio = "audio", Text = "text" });

@@ -5,6 +5,8 @@
 //! readers of one manifest cannot differ.
 
 mod entry;
+#[cfg(feature = "source")]
+mod folder;
 mod head;
 mod input;
 mod program;
@@ -22,7 +24,8 @@ pub use program::{
 };
 pub use stage::Stage;
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{Kind, Value, fields};
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
@@ -31,8 +34,7 @@ use crate::limits;
 pub const MANIFEST_ENTRY: &str = "manifest.json";
 
 /// Everything about a model that is not its weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Manifest {
     /// Version of the manifest's schema.
     pub format: u32,
@@ -53,32 +55,29 @@ pub struct Manifest {
     /// How the answers over the windows of one long input become one.
     pub pooling: Pooling,
     /// What the model takes in; with no inputs, stages and heads the programs are there alone, from tensors to tensors.
-    #[serde(default)]
     pub inputs: Vec<Input>,
     /// The networks.
     pub programs: Vec<ProgramSpec>,
     /// The way from inputs to heads, in order.
-    #[serde(default)]
     pub stages: Vec<Stage>,
     /// What the outputs mean.
-    #[serde(default)]
     pub heads: Vec<HeadSpec>,
     /// Label spaces beside the built-in ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub label_spaces: Vec<LabelSpace>,
     /// Conditions under which the model gives no answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
     /// The forms in which the programs are there, best first.
     pub variants: Vec<Variant>,
     /// Further files.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assets: Vec<Asset>,
     /// Recorded answers of the training framework, from raw input to outputs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub golden: Vec<Golden>,
     /// Every entry of the bundle beside the manifest, in the order they are stored; empty in a model folder.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<Entry>,
 }
 
@@ -97,12 +96,10 @@ impl Manifest {
                 bytes.len(),
             ));
         }
-        let syntax =
-            |error: serde_json::Error| Error::new(ErrorKind::Syntax, MANIFEST_ENTRY, "a manifest", error);
-        let outline: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
-        scan(&outline, MANIFEST_ENTRY)?;
-        drop(outline);
-        let manifest: Self = serde_json::from_slice(bytes).map_err(syntax)?;
+        let syntax = |error| Error::new(ErrorKind::Syntax, MANIFEST_ENTRY, "a manifest", error);
+        let tree = Value::from_json(bytes).map_err(syntax)?;
+        scan(&tree, MANIFEST_ENTRY)?;
+        let manifest: Self = tree.to().map_err(|fault| syntax(fault.locate(&tree, bytes)))?;
         manifest.check().map_err(|error| error.within(MANIFEST_ENTRY))?;
         Ok(manifest)
     }
@@ -114,18 +111,12 @@ impl Manifest {
     #[cfg(feature = "source")]
     pub fn from_toml(text: &str) -> Result<Self> {
         const PLACE: &str = "model.toml";
-        let syntax = |error: toml::de::Error| {
-            Error::new(
-                ErrorKind::Syntax,
-                PLACE,
-                "a model description",
-                error.to_string().trim_end(),
-            )
-        };
-        let outline: serde_json::Value = toml::from_str(text).map_err(syntax)?;
-        scan(&outline, PLACE)?;
-        drop(outline);
-        let manifest: Self = toml::from_str(text).map_err(syntax)?;
+        let tree = folder::tree(text, PLACE)?;
+        scan(&tree, PLACE)?;
+        let manifest: Self = tree.to().map_err(|fault| {
+            let found = fault.locate(&tree, text.as_bytes());
+            Error::new(ErrorKind::Syntax, PLACE, "a model description", found)
+        })?;
         if !manifest.entries.is_empty() {
             return Err(Error::new(
                 ErrorKind::Syntax,
@@ -229,41 +220,25 @@ impl Manifest {
 }
 
 /// Finds a newer format and unknown steps before the strict reading, so that they get an error of their own.
-fn scan(outline: &serde_json::Value, place: &str) -> Result<()> {
-    match outline.get("format").and_then(serde_json::Value::as_u64) {
-        Some(format) if format > u64::from(limits::FORMAT) => {
+fn scan(tree: &Value, place: &str) -> Result<()> {
+    let wanted = || format!("a number from 1 to {}", limits::FORMAT);
+    let refused = |found: String| {
+        let place = format!("{place}: format");
+        Err(Error::new(ErrorKind::Syntax, place, wanted(), found))
+    };
+    let Some(found) = tree.get("format") else {
+        return refused("nothing".to_owned());
+    };
+    match found.to::<u64>() {
+        Ok(format) if format > u64::from(limits::FORMAT) => {
             return Err(Error::new(ErrorKind::NewerFormat, place, limits::FORMAT, format));
         }
-        Some(0) | None => {
-            return Err(Error::new(
-                ErrorKind::Syntax,
-                format!("{place}: format"),
-                format!("a number from 1 to {}", limits::FORMAT),
-                outline
-                    .get("format")
-                    .map_or_else(|| "nothing".to_owned(), ToString::to_string),
-            ));
-        }
-        Some(_) => {}
+        Ok(0) | Err(_) => return refused(found.describe()),
+        Ok(_) => {}
     }
-    let list = |value: &serde_json::Value, key: &str| {
-        value
-            .get(key)
-            .and_then(serde_json::Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    // A kind without parameters is a string, one with parameters a table of one key.
-    let tag = |value: &serde_json::Value, key: &str| match value.get(key)? {
-        serde_json::Value::String(tag) => Some(tag.clone()),
-        serde_json::Value::Object(table) => table.keys().next().cloned(),
-        _ => None,
-    };
-    for (i, input) in list(outline, "inputs").iter().enumerate() {
-        for (j, step) in list(input, "steps").iter().enumerate() {
-            if let Some(id) = tag(step, "step")
-                && !input::STEP_IDS.contains(&id.as_str())
-            {
+    for (i, input) in items(tree, "inputs").iter().enumerate() {
+        for (j, step) in items(input, "steps").iter().enumerate() {
+            if let Some(id) = unknown(step, "step", input::STEP_IDS) {
                 return Err(Error::new(
                     ErrorKind::UnknownStep,
                     format!("{place}: inputs[{i}].steps[{j}]"),
@@ -278,14 +253,12 @@ fn scan(outline: &serde_json::Value, place: &str) -> Result<()> {
         ("heads", "kind", &head::HEAD_KINDS),
         ("gates", "gate", &head::GATE_IDS),
     ];
-    for (key, tag_key, known) in supported {
-        for (i, item) in list(outline, key).iter().enumerate() {
-            if let Some(id) = tag(item, tag_key)
-                && !known.contains(&id.as_str())
-            {
+    for (key, tag, known) in supported {
+        for (i, item) in items(tree, key).iter().enumerate() {
+            if let Some(id) = unknown(item, tag, known) {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("{place}: {key}[{i}].{tag_key}"),
+                    format!("{place}: {key}[{i}].{tag}"),
                     format!("one of {}", known.join(", ")),
                     id,
                 ));
@@ -294,3 +267,40 @@ fn scan(outline: &serde_json::Value, place: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// The items of a table's list; none where it has no such list.
+fn items<'v>(table: &'v Value, key: &str) -> &'v [Value] {
+    table.get(key).map_or(&[], Value::items)
+}
+
+/// The kind of an item, if it is none of the known: a string, or the key of a table where it has parameters.
+fn unknown<'v>(item: &'v Value, tag: &str, known: &[&str]) -> Option<&'v str> {
+    let id = match item.get(tag)?.kind() {
+        Kind::Text(id) => id,
+        Kind::Table(entries) => &entries.first()?.0,
+        _ => return None,
+    };
+    (!known.contains(&&**id)).then_some(id)
+}
+
+fields!(Manifest {
+    format,
+    name,
+    version,
+    description,
+    license,
+    intended_use,
+    card,
+    license_text,
+    pooling,
+    inputs = Vec::new(),
+    programs,
+    stages = Vec::new(),
+    heads = Vec::new(),
+    label_spaces = Vec::new(),
+    gates = Vec::new(),
+    variants,
+    assets = Vec::new(),
+    golden = Vec::new(),
+    entries = Vec::new(),
+});

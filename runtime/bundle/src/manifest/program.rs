@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{Faults, Kind, Read, Value, choices, fields};
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
 /// A network that can be run under one or several signatures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProgramSpec {
     /// Name, for stages and variants to refer to.
     pub name: String,
@@ -18,15 +18,14 @@ pub struct ProgramSpec {
 }
 
 /// One way to run a program, with symbols in its shapes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SignatureSpec {
     /// Name, such as `main` or `encode`.
     pub name: String,
     /// The tensors that go in, come out, or stay between two runs.
     pub tensors: Vec<TensorSpec>,
     /// Values of the symbols that get a signature of their own; ascending. Without them symbols stay free.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub buckets: Vec<BTreeMap<String, usize>>,
 }
 
@@ -46,8 +45,7 @@ pub struct Signature {
 }
 
 /// Name, type and shape of a tensor at the edge of a program.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TensorSpec {
     /// Name in the graph; of a state tensor, the graph's input.
     pub name: String,
@@ -58,18 +56,18 @@ pub struct TensorSpec {
     /// Size along each axis, outermost first.
     pub dims: Vec<Dim>,
     /// Meaning of the axes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
     /// Scale of integer elements.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<Quantization>,
     /// Of a state tensor: the graph's output that becomes its value for the next run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 /// What a tensor is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Given by the caller.
@@ -92,7 +90,7 @@ impl Role {
 }
 
 /// Type of a tensor's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dtype {
     /// 32-bit float.
@@ -127,7 +125,7 @@ impl Dtype {
 }
 
 /// Meaning of a tensor's axes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// Batch, channel, row, column.
@@ -143,21 +141,20 @@ pub enum Layout {
 }
 
 /// Affine scale of integer elements: `real = scale * (stored - zero_point)`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantization {
     /// Scales: one, or one for each index of `axis`.
     pub scale: Vec<f32>,
     /// Stored values that stand for zero, as many as scales.
     pub zero_point: Vec<i32>,
     /// Axis of several scales.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub axis: Option<usize>,
 }
 
 /// Size along one axis.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a size or { symbol, min, max }")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Dim {
     /// A number.
     Fixed(usize),
@@ -166,8 +163,7 @@ pub enum Dim {
 }
 
 /// A size that differs from run to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Symbol {
     /// Name, equal in every tensor where the size is the same.
     pub symbol: String,
@@ -314,4 +310,34 @@ pub fn element_count(dims: impl IntoIterator<Item = usize>, place: &str) -> Resu
             })?;
     }
     Ok(count)
+}
+
+fields!(ProgramSpec { name, signatures });
+fields!(SignatureSpec { name, tensors, buckets = Vec::new() });
+fields!(TensorSpec { name, role, dtype, dims, layout = None, quantization = None, next = None });
+choices!(Role { Input = "input", Output = "output", State = "state" });
+choices!(Dtype {
+    F32 = "f32",
+    F16 = "f16",
+    I64 = "i64",
+    I32 = "i32",
+    I8 = "i8",
+    U8 = "u8",
+    Bool = "bool",
+});
+choices!(Layout { Nchw = "nchw", Nhwc = "nhwc", Ntc = "ntc", Nt = "nt", Nc = "nc" });
+fields!(Quantization { scale, zero_point, axis = None });
+fields!(Symbol { symbol, min, max });
+
+impl Read for Dim {
+    fn read<'v>(value: &'v Value, faults: &mut Faults<'v>) -> Self {
+        match value.kind() {
+            Kind::Number(_) => Self::Fixed(usize::read(value, faults)),
+            Kind::Table(_) => Self::Symbol(Symbol::read(value, faults)),
+            _ => {
+                faults.unexpected(value, "a size or { symbol, min, max }");
+                Self::Fixed(0)
+            }
+        }
+    }
 }

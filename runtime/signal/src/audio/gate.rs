@@ -236,6 +236,7 @@ impl SpeechGate {
     }
 
     /// The decision on what was pushed so far; the stream goes on.
+    #[inline(never)]
     pub fn decision(&self) -> SpeechDecision {
         let counts = &self.counts;
         let hop_ms = u64::from(self.params.hop_ms);

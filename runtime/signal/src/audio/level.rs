@@ -9,6 +9,7 @@ pub const SILENCE_DBFS: f32 = -200.0;
 /// RMS level of samples in dBFS: `10 log10(mean(x^2))`, so that a constant 1.0 is 0 dBFS and a full-scale sine -3.01.
 ///
 /// Never below [`SILENCE_DBFS`]. Samples that are not finite give a level that is not finite.
+#[inline(never)]
 pub fn rms_dbfs(samples: &[f32]) -> f32 {
     if samples.is_empty() {
         return SILENCE_DBFS;
@@ -36,6 +37,7 @@ pub(crate) fn dbfs_of_power(mean_square: f64) -> f32 {
 /// # Errors
 /// [`ErrorKind::Parameter`] when a parameter is not finite, the target above 0 dBFS or below -120 dBFS, or the largest
 /// gain negative or above 120 dB; [`ErrorKind::NotFinite`] and [`ErrorKind::OutOfRange`] as [`check_samples`].
+#[inline(never)]
 pub fn rms_normalise(samples: &mut [f32], params: &RmsNormaliseParams) -> Result<f32> {
     if !(-120.0..=0.0).contains(&params.target_dbfs) {
         let subject = "rms_normalise@1 target_dbfs";

@@ -142,6 +142,7 @@ impl LogMel {
     ///
     /// # Errors
     /// As [`LogMel::push`] and [`LogMel::finish`].
+    #[inline(never)]
     pub fn compute(&mut self, samples: &[f32], output: &mut Vec<f32>) -> Result<usize> {
         self.reset();
         self.push(samples, output)?;
@@ -152,6 +153,7 @@ impl LogMel {
     ///
     /// # Errors
     /// [`ErrorKind::NotFinite`] and [`ErrorKind::OutOfRange`] as [`check_samples`], before anything is changed.
+    #[inline(never)]
     pub fn push(&mut self, samples: &[f32], output: &mut Vec<f32>) -> Result<()> {
         check_samples(samples, "log_mel@1 samples", self.stream.received)?;
         let half = self.params.fft_size as usize / 2;
@@ -181,6 +183,7 @@ impl LogMel {
     ///
     /// # Errors
     /// [`ErrorKind::TooShort`] when the ends are to be mirrored and the stream has samples, but at most `fft_size / 2`.
+    #[inline(never)]
     pub fn finish(&mut self, output: &mut Vec<f32>) -> Result<usize> {
         let half = self.params.fft_size as usize / 2;
         let received = self.stream.received;

@@ -10,6 +10,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::Parameter`] for no channels, [`ErrorKind::Shape`] when the length is no multiple of `channels`,
 /// [`ErrorKind::NotFinite`] and [`ErrorKind::OutOfRange`] as [`check_samples`]. `mono` is unchanged then.
+#[inline(never)]
 pub fn mix(interleaved: &[f32], channels: usize, params: &MixParams, mono: &mut Vec<f32>) -> Result<()> {
     if channels == 0 {
         return Err(Error::new(

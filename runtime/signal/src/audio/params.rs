@@ -1,17 +1,17 @@
 //! Parameters of the audio steps, as a manifest holds them.
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{choices, deserialize, fields};
+use serde::Serialize;
 
 /// How several channels become one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MixParams {
     /// The rule of the mix.
     pub mix: MixRule,
 }
 
 /// Rule that turns several channels into one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MixRule {
     /// Arithmetic mean of all channels.
@@ -19,8 +19,7 @@ pub enum MixRule {
 }
 
 /// Windowed-sinc resampling to a fixed rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResampleParams {
     /// Rate after resampling, in Hz.
     pub rate_hz: u32,
@@ -33,7 +32,7 @@ pub struct ResampleParams {
 }
 
 /// Window over the resampler's sinc.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResampleWindow {
     /// Hann window, as `sinc_interp_hann` of `torchaudio.functional.resample`.
@@ -44,8 +43,7 @@ pub enum ResampleWindow {
 ///
 /// A frame is voiced when it is loud enough, periodic enough and not one or two tones; a stretch is speech when enough of
 /// it is voiced and its spectrum and level move as speech does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SpeechGateParams {
     /// Rate of the samples the gate expects, in Hz.
     pub sample_rate_hz: u32,
@@ -74,8 +72,7 @@ pub struct SpeechGateParams {
 }
 
 /// Cutting a stream into windows of equal length.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WindowParams {
     /// Length of a window, in milliseconds.
     pub length_ms: u32,
@@ -88,7 +85,7 @@ pub struct WindowParams {
 }
 
 /// Rule for a partial window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShortRule {
     /// Zeros are appended up to the window's length.
@@ -96,8 +93,7 @@ pub enum ShortRule {
 }
 
 /// Gain that brings a window's RMS level to a target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RmsNormaliseParams {
     /// RMS level after the gain, in dBFS.
     pub target_dbfs: f32,
@@ -106,8 +102,7 @@ pub struct RmsNormaliseParams {
 }
 
 /// Log-mel spectrogram.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LogMelParams {
     /// Rate of the samples, in Hz.
     pub sample_rate_hz: u32,
@@ -142,7 +137,7 @@ pub struct LogMelParams {
 }
 
 /// Shape of an analysis window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowFunction {
     /// Periodic Hann window (`torch.hann_window(n)`, `scipy.signal.get_window("hann", n)`).
@@ -150,7 +145,7 @@ pub enum WindowFunction {
 }
 
 /// How padding is filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PadMode {
     /// Mirror without repeating the edge sample.
@@ -162,7 +157,7 @@ pub enum PadMode {
 }
 
 /// Formula of the mel scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MelScale {
     /// `2595 log10(1 + f / 700)`, as `mel_scale="htk"` of `torchaudio`.
@@ -172,7 +167,7 @@ pub enum MelScale {
 }
 
 /// Normalisation of the mel filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MelNorm {
     /// Triangles of height one.
@@ -182,7 +177,7 @@ pub enum MelNorm {
 }
 
 /// Compression of mel energies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogCompression {
     /// Natural logarithm.
@@ -192,8 +187,7 @@ pub enum LogCompression {
 }
 
 /// Fixed scaling: `(x * factor - mean) / std`; one value for all channels, or one a channel (or mel band).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScaleParams {
     /// Factor applied first.
     pub factor: f64,
@@ -204,9 +198,76 @@ pub struct ScaleParams {
 }
 
 /// Scaling by the item's own statistics: `(x - mean) / max(std, min_std)`, population standard deviation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StandardiseParams {
     /// Least standard deviation divided by.
     pub min_std: f32,
 }
+
+fields!(MixParams { mix });
+choices!(MixRule { Mean = "mean" });
+fields!(ResampleParams {
+    rate_hz,
+    zero_crossings,
+    rolloff,
+    window
+});
+choices!(ResampleWindow { Hann = "hann" });
+fields!(SpeechGateParams {
+    sample_rate_hz,
+    frame_ms,
+    hop_ms,
+    min_level_dbfs,
+    min_pitch_hz,
+    max_pitch_hz,
+    min_periodicity,
+    max_tone_share,
+    min_speech_ms,
+    min_spectral_change_db,
+    min_level_spread_db,
+});
+fields!(WindowParams {
+    length_ms,
+    hop_ms,
+    short,
+    min_ms
+});
+choices!(ShortRule { PadZero = "pad_zero" });
+fields!(RmsNormaliseParams {
+    target_dbfs,
+    max_gain_db
+});
+fields!(LogMelParams {
+    sample_rate_hz,
+    window_samples,
+    window,
+    hop_samples,
+    fft_size,
+    centre,
+    pad,
+    power,
+    mels,
+    mel_scale,
+    mel_norm,
+    low_hz,
+    high_hz,
+    log,
+    floor,
+});
+choices!(WindowFunction { HannPeriodic = "hann_periodic" });
+choices!(PadMode { Reflect = "reflect", Zero = "zero", None = "none" });
+choices!(MelScale { Htk = "htk", Slaney = "slaney" });
+choices!(MelNorm { None = "none", Slaney = "slaney" });
+choices!(LogCompression { Natural = "natural", Log10Db = "log10_db" });
+fields!(ScaleParams { factor, mean, std });
+fields!(StandardiseParams { min_std });
+deserialize!(
+    MixParams,
+    ResampleParams,
+    SpeechGateParams,
+    WindowParams,
+    RmsNormaliseParams,
+    LogMelParams,
+    ScaleParams,
+    StandardiseParams
+);

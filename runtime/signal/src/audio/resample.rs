@@ -193,6 +193,7 @@ impl Resampler {
     ///
     /// # Errors
     /// [`ErrorKind::NotFinite`] and [`ErrorKind::OutOfRange`] as [`check_samples`], before anything is changed.
+    #[inline(never)]
     pub fn push(&mut self, samples: &[f32], output: &mut Vec<f32>) -> Result<()> {
         check_samples(samples, "resample@1 samples", self.received)?;
         self.received += samples.len() as u64;
@@ -209,6 +210,7 @@ impl Resampler {
     }
 
     /// Ends the stream: appends the samples still due to `output`, and is ready for a new stream.
+    #[inline(never)]
     pub fn finish(&mut self, output: &mut Vec<f32>) {
         if !self.is_identity() {
             let total = self.output_samples(self.received);

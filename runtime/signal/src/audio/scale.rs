@@ -10,6 +10,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::Parameter`] when a number is not finite, a `std` is zero, or `mean` and `std` do not hold one value or
 /// `bands` values; [`ErrorKind::Shape`] when the length is no multiple of `bands`.
+#[inline(never)]
 pub fn scale(values: &mut [f32], bands: usize, params: &ScaleParams) -> Result<()> {
     check_bands("scale@1 values", values.len(), bands)?;
     if !params.factor.is_finite() {
@@ -52,6 +53,7 @@ pub fn scale(values: &mut [f32], bands: usize, params: &ScaleParams) -> Result<(
 /// # Errors
 /// [`ErrorKind::Parameter`] when `min_std` is not positive and finite, [`ErrorKind::NotFinite`] for a value that is not
 /// finite.
+#[inline(never)]
 pub fn standardise(values: &mut [f32], params: &StandardiseParams) -> Result<()> {
     check_min_std("standardise@1 min_std", params)?;
     check_values("standardise@1 values", values)?;
@@ -65,6 +67,7 @@ pub fn standardise(values: &mut [f32], params: &StandardiseParams) -> Result<()>
 ///
 /// # Errors
 /// As [`standardise`], and [`ErrorKind::Shape`] when the length is no multiple of `bands`.
+#[inline(never)]
 pub fn standardise_bands(values: &mut [f32], bands: usize, params: &StandardiseParams) -> Result<()> {
     check_min_std("standardise_bands@1 min_std", params)?;
     check_bands("standardise_bands@1 values", values.len(), bands)?;

@@ -91,6 +91,7 @@ impl FrameAnalyser {
     }
 
     /// Measures one frame.
+    #[inline(never)]
     pub(crate) fn measure(&mut self, frame: &[f32]) -> Frame {
         let square: f64 = frame
             .iter()

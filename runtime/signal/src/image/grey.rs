@@ -7,6 +7,7 @@ use super::{GreyParams, GreyWeights};
 ///
 /// Luma of ITU-R BT.601 in 16-bit fixed point: `(19595 R + 38470 G + 7471 B + 32768) >> 16`, bit for bit Pillow's
 /// `convert("L")`.
+#[inline(never)]
 pub fn grey(view: PictureView<'_>, params: &GreyParams) -> Picture {
     let GreyWeights::Itu601Pil = params.weights;
     if view.channels() == Channels::Grey {

@@ -26,6 +26,7 @@ const PRECISION_BITS: u32 = 22;
 /// # Errors
 /// [`ErrorKind::Parameter`] when a side is not in `1..=`[`MAX_RESIZED_SIDE`]; [`ErrorKind::Limit`] when a side of the
 /// input exceeds [`MAX_INPUT_SIDE`].
+#[inline(never)]
 pub fn resize(view: PictureView<'_>, params: &ResizeParams) -> Result<Picture> {
     let ResizeFilter::BilinearAntialiasPil = params.filter;
     let ResizeParams { width, height, .. } = *params;

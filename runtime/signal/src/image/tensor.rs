@@ -19,6 +19,7 @@ pub struct PictureTensor {
 ///
 /// # Errors
 /// [`ErrorKind::Limit`] when the values do not fit the address space.
+#[inline(never)]
 pub fn to_tensor(view: PictureView<'_>) -> Result<PictureTensor> {
     let (width, height, channels) = (view.width(), view.height(), view.channels());
     let len = buffer_len(width, height, channels)
@@ -72,6 +73,7 @@ impl PictureTensor {
     /// # Errors
     /// [`ErrorKind::Parameter`] when `mean` or `std` has neither one value nor one a channel, when a number is not
     /// finite, or when a `std` is zero. Nothing is changed then.
+    #[inline(never)]
     pub fn scale(&mut self, params: &ScaleParams) -> Result<()> {
         let count = self.channels.count();
         let means = per_channel("scale@1 mean", &params.mean, count)?;
@@ -98,6 +100,7 @@ impl PictureTensor {
     ///
     /// # Errors
     /// [`ErrorKind::Parameter`] when `min_std` is not a finite number above zero. Nothing is changed then.
+    #[inline(never)]
     pub fn standardise(&mut self, params: &StandardiseParams) -> Result<()> {
         let min_std = f64::from(params.min_std);
         if !(min_std.is_finite() && min_std > 0.0) {
@@ -125,6 +128,7 @@ impl PictureTensor {
 
     /// The values in the order a model takes, batch of one: `[1, channels, height, width]` for
     /// [`PixelOrder::Nchw`], `[1, height, width, channels]` for [`PixelOrder::Nhwc`].
+    #[inline(never)]
     pub fn layout(self, params: &LayoutParams) -> Vec<f32> {
         let count = self.channels.count();
         match params.order {

@@ -6,7 +6,7 @@
 use super::ranges::{CONTROL, MARK, NOT_DECOMPOSED, PUNCTUATION};
 
 /// Whether `sorted` ranges (inclusive, disjoint) hold the character.
-fn holds(sorted: &[(u32, u32)], c: char) -> bool {
+pub(super) fn holds(sorted: &[(u32, u32)], c: char) -> bool {
     let code = u32::from(c);
     let after = sorted.partition_point(|&(first, _)| first <= code);
     after

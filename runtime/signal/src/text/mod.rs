@@ -2,6 +2,8 @@
 
 mod category;
 mod decode;
+mod decompose;
+mod decompositions;
 mod normalise;
 mod params;
 mod ranges;

@@ -1,9 +1,8 @@
 //! Normalisation before tokens are cut.
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::NormaliseTextParams;
-use super::category::{is_dropped, is_ideograph, is_mark, is_not_decomposed};
+use super::category::{is_dropped, is_ideograph, is_not_decomposed};
+use super::decompose::push_without_marks;
 
 /// Normalises text as `BertNormalizer` of the HF `tokenizers` library does, in its order.
 ///
@@ -18,6 +17,7 @@ use super::category::{is_dropped, is_ideograph, is_mark, is_not_decomposed};
 /// let params = NormaliseTextParams { clean: true, split_cjk: true, lower: true, strip_accents: true };
 /// assert_eq!(normalise("Ça\tva? 好", &params), "ca va?  好 ");
 /// ```
+#[inline(never)]
 pub fn normalise(text: &str, params: &NormaliseTextParams) -> String {
     let mut text = text.to_owned();
     if params.clean {
@@ -59,7 +59,7 @@ fn strip_accents(text: &str) -> String {
     for part in text.split_inclusive(is_not_decomposed) {
         let young = part.chars().next_back().filter(|&c| is_not_decomposed(c));
         let old = young.map_or(part, |c| part.strip_suffix(c).unwrap_or(part));
-        stripped.extend(old.nfd().filter(|&c| !is_mark(c)));
+        push_without_marks(old, &mut stripped);
         stripped.extend(young);
     }
     stripped

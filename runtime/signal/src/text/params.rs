@@ -1,10 +1,10 @@
 //! Parameters of the text steps, as a manifest holds them.
 
-use serde::{Deserialize, Serialize};
+use limbic_json::{deserialize, fields};
+use serde::Serialize;
 
 /// Text normalisation of the BERT family.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NormaliseTextParams {
     /// Drop control characters and turn every white space into a plain space.
     pub clean: bool,
@@ -17,8 +17,7 @@ pub struct NormaliseTextParams {
 }
 
 /// WordPiece tokens by greedy longest match.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WordPieceParams {
     /// Entry of the bundle that holds the vocabulary, one token a line; the line number is the id.
     pub vocabulary: String,
@@ -37,8 +36,7 @@ pub struct WordPieceParams {
 }
 
 /// Cutting tokens into consecutive windows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TokenWindowParams {
     /// Tokens of a window, the two special tokens included.
     pub length: u32,
@@ -47,3 +45,25 @@ pub struct TokenWindowParams {
     /// Most windows of a text; tokens beyond are truncated and counted.
     pub max_windows: u32,
 }
+
+fields!(NormaliseTextParams {
+    clean,
+    split_cjk,
+    lower,
+    strip_accents
+});
+fields!(WordPieceParams {
+    vocabulary,
+    unknown,
+    continuation,
+    max_chars_per_word,
+    cls,
+    sep,
+    pad,
+});
+fields!(TokenWindowParams {
+    length,
+    stride,
+    max_windows
+});
+deserialize!(NormaliseTextParams, WordPieceParams, TokenWindowParams);

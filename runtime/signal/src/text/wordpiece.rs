@@ -160,6 +160,7 @@ impl WordPiece {
     ///
     /// A word of more than `max_chars_per_word` characters, and one with any stretch that no token matches, becomes
     /// one unknown token.
+    #[inline(never)]
     pub fn encode(&self, normalised: &str) -> Encoding {
         let mut encoding = Encoding::default();
         let mut ends = Vec::new();
