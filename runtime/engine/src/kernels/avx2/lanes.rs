@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::partial::{some_bytes, store_some, store_some_bytes};
 use crate::kernels::sixteen::{Lanes, Work};
 
 /// Says that the processor has AVX2 and FMA.
@@ -132,27 +133,7 @@ impl Lanes for Avx2 {
                 _mm256_storeu_ps(to.add(8), x[1]);
                 return;
             }
-            // A store under a mask takes many times as long on some processors.
-            let (mut rest, mut to) = (x[0], to);
-            if count & 8 != 0 {
-                _mm256_storeu_ps(to, rest);
-                rest = x[1];
-                to = to.add(8);
-            }
-            let mut four = _mm256_castps256_ps128(rest);
-            if count & 4 != 0 {
-                _mm_storeu_ps(to, four);
-                four = _mm256_extractf128_ps::<1>(rest);
-                to = to.add(4);
-            }
-            if count & 2 != 0 {
-                _mm_storel_epi64(to.cast(), _mm_castps_si128(four));
-                four = _mm_movehl_ps(four, four);
-                to = to.add(2);
-            }
-            if count & 1 != 0 {
-                _mm_store_ss(to, four);
-            }
+            store_some(to, x, count);
         }
     }
 
@@ -446,48 +427,5 @@ fn power(n: [__m256i; 2]) -> [__m256; 2] {
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n[0], bias))),
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n[1], bias))),
         ]
-    }
-}
-
-/// The first `count` of 16 bytes, which are fewer, else 0.
-///
-/// # Safety
-/// As many bytes may be read.
-#[inline(never)]
-unsafe fn some_bytes(from: *const u8, count: usize) -> [u64; 2] {
-    let mut bytes = [0; 16];
-    // SAFETY: no more than `count` bytes are read.
-    unsafe { core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count.min(16)) };
-    let whole = u128::from_le_bytes(bytes);
-    [whole as u64, (whole >> 64) as u64]
-}
-
-/// Stores the first `count` of 16 bytes, which are fewer.
-///
-/// # Safety
-/// As many bytes may be written.
-#[inline(never)]
-unsafe fn store_some_bytes(mut to: *mut u8, [low, high]: [u64; 2], count: usize) {
-    let mut rest = low;
-    // SAFETY: each part lies inside the first `count` bytes.
-    unsafe {
-        if count & 8 != 0 {
-            to.cast::<u64>().write_unaligned(rest);
-            rest = high;
-            to = to.add(8);
-        }
-        if count & 4 != 0 {
-            to.cast::<u32>().write_unaligned(rest as u32);
-            rest >>= 32;
-            to = to.add(4);
-        }
-        if count & 2 != 0 {
-            to.cast::<u16>().write_unaligned(rest as u16);
-            rest >>= 16;
-            to = to.add(2);
-        }
-        if count & 1 != 0 {
-            to.write(rest as u8);
-        }
     }
 }

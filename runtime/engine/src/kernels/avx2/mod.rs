@@ -2,6 +2,7 @@
 
 mod depthwise;
 mod lanes;
+mod partial;
 pub(crate) mod peak;
 mod products;
 
