@@ -8,7 +8,8 @@ Each peer runs the bundle's float graph, its quantized graph where the bundle ho
 bound where the peer can, no spinning. Each of the rounds lets every contender run once; a ratio is the median over
 the rounds of ours divided by the peer's, whose time is what is left behind that of an Identity network of the same
 peer. OpenVINO runs float networks in f32 here: it would take bf16 by itself. A peer that is not installed, or that
-does not load a file, is named with the reason. On a machine that others use, `--clock cpu` counts the processor's
+does not load a file, is named with the reason. `--tier avx2` with ONEDNN_MAX_CPU_ISA=AVX2 in the environment keeps the
+engine and OpenVINO to AVX2; ONNX Runtime and LiteRT have no such limit. On a machine that others use, `--clock cpu` counts the processor's
 time in place of the time that passes: the mean of a round, all threads together.
 """
 
@@ -29,6 +30,7 @@ def arguments():
     parser.add_argument("--bundle", required=True, type=Path)
     parser.add_argument("--limbic", default="target/release/limbic")
     parser.add_argument("--signature", help="concrete signature, such as encode@64; the last without it")
+    parser.add_argument("--tier", help="the engine on a lower instruction set, such as avx2")
     parser.add_argument("--onnx", action="append", default=[], help="a further file for ONNX Runtime and OpenVINO")
     parser.add_argument("--tflite", action="append", default=[], help="a file for LiteRT")
     parser.add_argument("--rounds", type=int, default=25)
@@ -188,12 +190,13 @@ def main():
     args = arguments()
     name, inputs = signature_of(args.bundle, args.signature)
     feeds = feeds_of(inputs)
+    backend = f"engine@{args.tier}" if args.tier else "engine"
     if args.milliseconds:
         args.runs = 5
-        probe = Engine(args, "engine")
+        probe = Engine(args, backend)
         args.runs = min(200, max(2, round(args.milliseconds / max(probe.round(args.runs, args.clock), 1e-3))))
         probe.process.kill()
-    contenders, idle = {"engine": Engine(args, "engine")}, {}
+    contenders, idle = {"engine": Engine(args, backend)}, {}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         files = []
