@@ -14,7 +14,7 @@ use limbic_graph::conformance::{self, Cases, Outcome};
 use limbic_tests::shared;
 
 /// Cases that pass at least, those of operators written out as others not counted.
-const LEAST_OPERATORS: usize = 584;
+const LEAST_OPERATORS: usize = 587;
 
 /// Cases of operators written out as others that pass at least.
 const LEAST_EXPANDED: usize = 228;

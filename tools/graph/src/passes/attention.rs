@@ -8,8 +8,7 @@ use crate::op::{Attention, Binary, Compare, Op, Reduce, Unary};
 use crate::tensor::Tensor;
 
 /// Writes each [`Op::Attention`] of `f32` whose extents are numbers out as `softmax(scale * Q K^T + mask) V`, with its
-/// cache joined in front of K and V. One whose keys are cut at lengths that are computed stays. Returns whether there
-/// was one.
+/// cache joined in front of K and V. Returns whether there was one.
 ///
 /// # Errors
 /// As [`crate::infer::infer`].
@@ -21,7 +20,14 @@ pub fn expand_attention(graph: &mut Graph) -> Result<bool> {
         let Some(extents) = Extents::of(graph, node, attention) else {
             return Ok(false);
         };
-        let causal = causal_bias(attention, &extents)?;
+        let lengths = node.inputs.get(6).copied().flatten();
+        // The last query is that of the last key that counts, where lengths say which.
+        let aligned = lengths.is_some() && extents.past == 0;
+        let causal = if aligned {
+            None
+        } else {
+            causal_bias(attention, &extents)?
+        };
         let mask = mask_of(graph, node);
         let mut parts = Parts {
             attention,
@@ -76,7 +82,9 @@ impl Extents {
             (Some(_), Some(_)) => *shape(4)?.get(2)?,
             _ => return None,
         };
-        let whole = key_heads > 0 && query_heads.is_multiple_of(key_heads) && input(6).is_none();
+        let lengths = input(6).map(|id| &graph.value(id).ty);
+        let counted = lengths.is_none_or(|ty| ty.dtype == Dtype::I64 && ty.shape() == Some(vec![batch]));
+        let whole = key_heads > 0 && query_heads.is_multiple_of(key_heads) && counted;
         let some = [batch, query_heads, queries, length + past, size, value_size];
         (whole && !some.contains(&0)).then_some(Self {
             batch,
@@ -160,9 +168,14 @@ impl<I: Fn(usize) -> Option<ValueId>> Parts<'_, I> {
             let bias = self.out.constant("causal", causal);
             scores = self.out.binary("past", Binary::Add, scores, bias);
         }
+        let lengths = (self.input)(6);
+        if let Some(lengths) = lengths {
+            let bias = self.counted(lengths)?;
+            scores = self.out.binary("counted", Binary::Add, scores, bias);
+        }
         self.show(2, scores);
         let mut weights = self.out.push("weights", Op::Softmax { axis: -1 }, &[scores]);
-        if masked {
+        if masked || lengths.is_some() {
             weights = self.seen(scores, weights);
         }
         self.show(3, weights);
@@ -240,6 +253,33 @@ impl<I: Fn(usize) -> Option<ValueId>> Parts<'_, I> {
         let rest = vec![f32::NEG_INFINITY; shape.iter().product()];
         let rest = self.out.constant("rest", Tensor::new(&shape, rest)?);
         Ok(self.out.push("widened", Op::Concat { axis: -1 }, &[bias, rest]))
+    }
+
+    /// Minus infinity for keys from the length of each batch on, and for those behind a query where the last one is that
+    /// of the last key that counts.
+    fn counted(&mut self, lengths: ValueId) -> Result<ValueId> {
+        let e = self.extents;
+        let behind = |query: usize| {
+            if self.attention.causal && e.past == 0 {
+                e.queries - 1 - query
+            } else {
+                0
+            }
+        };
+        let places = (0..e.queries * e.keys).map(|n| (n % e.keys + behind(n / e.keys)) as i64);
+        let places = Tensor::new(&[e.queries, e.keys], places.collect::<Vec<i64>>())?;
+        let places = self.out.constant("places", places);
+        let shape = Tensor::vector(vec![e.batch as i64, 1, 1, 1]);
+        let shape = self.out.constant("lengths.shape", shape);
+        let reshape = Op::Reshape { allow_zero: true };
+        let lengths = self.out.typed("lengths", reshape, &[lengths, shape], Dtype::I64);
+        let less = Op::Compare(Compare::Less);
+        let counts = self.out.typed("counts", less, &[places, lengths], Dtype::Bool);
+        let (seen, unseen) = (
+            self.out.scalar("counting", 0.0),
+            self.out.scalar("padding", f32::NEG_INFINITY),
+        );
+        Ok(self.out.push("padded", Op::Where, &[counts, seen, unseen]))
     }
 
     /// Weights of 0 for a query that sees no key.
@@ -389,17 +429,31 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_computed_stay() {
+    fn keys_may_be_cut_at_lengths_that_are_computed() {
+        for causal in [false, true] {
+            for lengths in [[5i64, 3], [4, 0], [2, 1]] {
+                let mut inputs = three(4, 2);
+                inputs.extend([None, None, None]);
+                inputs.push(Some(Tensor::vector(lengths.to_vec())));
+                check(Attention { causal, ..plain() }, &inputs);
+                // Beside a mask.
+                inputs[3] = Some(numbers(&[2, 1, 3, 5], 6));
+                check(Attention { causal, ..plain() }, &inputs);
+            }
+        }
+    }
+
+    #[test]
+    fn other_types_stay() {
         let mut graph = Graph::new("attention");
-        let mut ids: Vec<Option<ValueId>> = three(2, 2)
-            .iter()
-            .flatten()
-            .enumerate()
-            .map(|(n, tensor)| Some(graph.add_input(format!("x{n}"), tensor.tensor_type())))
-            .collect();
-        let lengths = graph.add_input("lengths", TensorType::new(Dtype::I64, &[2]));
-        ids.extend([None, None, None, Some(lengths)]);
-        let y = graph.add_node("y", Op::Attention(plain()), &[], TensorType::unshaped(Dtype::F32));
+        let given = three(2, 2);
+        let shapes = given.iter().flatten().enumerate();
+        let ids = shapes.map(|(n, tensor)| {
+            let ty = TensorType::new(Dtype::F16, tensor.shape());
+            Some(graph.add_input(format!("x{n}"), ty))
+        });
+        let ids: Vec<Option<ValueId>> = ids.collect();
+        let y = graph.add_node("y", Op::Attention(plain()), &[], TensorType::unshaped(Dtype::F16));
         graph.nodes[0].inputs = ids;
         graph.outputs.push(y);
         crate::infer::infer(&mut graph).unwrap();
