@@ -98,6 +98,20 @@ proptest! {
     }
 
     #[test]
+    fn depthwise_convolutions_of_pixels_without_gaps_of_all_tiers_are_equal(
+        mut g in geometry(),
+        columns in 1..60u32,
+        channels in prop::sample::select(vec![4, 8, 16, 32, 48, 64]),
+        kernel in [1..8u32, 1..6],
+    ) {
+        g.arithmetic = Arithmetic::U8ToU8;
+        (g.extent.columns, g.channels, g.kernel) = (columns, channels, kernel);
+        (g.strides[1], g.dilations[1]) = (1, 1);
+        let (case, step) = depthwise(&g);
+        assert_same(&case.outputs(&step.into()), false);
+    }
+
+    #[test]
     fn pools_of_all_tiers_are_equal(g in geometry(), kind in 0..4usize, include_padding in 0..2u32) {
         let kind = [PoolKind::MaxU8, PoolKind::MaxF32, PoolKind::MeanU8, PoolKind::MeanF32][kind];
         let mut case = Case::default();
