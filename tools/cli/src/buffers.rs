@@ -18,7 +18,58 @@ enum Held {
     U8(Vec<u8>),
 }
 
+impl Held {
+    /// Takes its elements from the front of little-endian bytes; what is left, or `None` if they are too few.
+    fn fill<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        macro_rules! taken {
+            ($elements:ident, $ty:ty) => {{
+                let (own, rest) = bytes.split_at_checked($elements.len() * size_of::<$ty>())?;
+                for (to, from) in $elements.iter_mut().zip(own.as_chunks().0) {
+                    *to = <$ty>::from_le_bytes(*from);
+                }
+                rest
+            }};
+        }
+        Some(match self {
+            Self::F32(e) => taken!(e, f32),
+            Self::I64(e) => taken!(e, i64),
+            Self::I32(e) => taken!(e, i32),
+            Self::I8(e) => taken!(e, i8),
+            Self::U8(e) => taken!(e, u8),
+        })
+    }
+
+    /// Appends its elements as little-endian bytes.
+    fn append(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::F32(e) => bytes.extend(e.iter().flat_map(|x| x.to_le_bytes())),
+            Self::I64(e) => bytes.extend(e.iter().flat_map(|x| x.to_le_bytes())),
+            Self::I32(e) => bytes.extend(e.iter().flat_map(|x| x.to_le_bytes())),
+            Self::I8(e) => bytes.extend(e.iter().flat_map(|x| x.to_le_bytes())),
+            Self::U8(e) => bytes.extend(e),
+        }
+    }
+}
+
 impl Buffers {
+    /// Takes the elements of all inputs, in their order, from the front of little-endian bytes; what is left.
+    pub fn fill<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8]> {
+        for (name, dims, held) in &mut self.inputs {
+            let left = bytes.len();
+            bytes = held
+                .fill(bytes)
+                .with_context(|| format!("{left} bytes are too few for {name} {dims:?}"))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Appends the elements of all outputs, in their order, as little-endian bytes.
+    pub fn append(&self, bytes: &mut Vec<u8>) {
+        for (_, _, held) in &self.outputs {
+            held.append(bytes);
+        }
+    }
+
     /// Inputs that look random and are the same in every process: reals from -1 to 1, integers 0 and 1.
     pub fn of(signature: &Signature) -> Result<Self> {
         let mut seed = 0x9e37_79b9_u32;

@@ -49,7 +49,8 @@ pub struct Measurement {
 }
 
 /// Measures a backend: a round for each line `round` of the standard input, answered with its median in milliseconds;
-/// any other line is answered with the figures.
+/// `answer` and two paths, without spaces, runs all items of one file and writes their outputs to the other; any other
+/// line is answered with the figures.
 pub fn serve(args: &Bench, bundle: &Bundle, backend: &str, threads: usize) -> Result<()> {
     let manifest = bundle.manifest();
     let spec = manifest.programs.first().context("the bundle has no program")?;
@@ -67,8 +68,25 @@ pub fn serve(args: &Bench, bundle: &Bundle, backend: &str, threads: usize) -> Re
     let mut times = Vec::new();
     let mut processor = 0.0;
     for line in std::io::stdin().lock().lines() {
-        let answer = match line?.as_str() {
-            "round" => {
+        let line = line?;
+        let answer = match line.split(' ').collect::<Vec<_>>().as_slice() {
+            &["answer", from, to] => {
+                let items = std::fs::read(from).with_context(|| format!("can't read {from}"))?;
+                let (mut rest, mut found, mut count) = (items.as_slice(), Vec::new(), 0);
+                while !rest.is_empty() {
+                    let left = rest.len();
+                    rest = buffers
+                        .fill(rest)
+                        .with_context(|| format!("item {count} of {from}"))?;
+                    anyhow::ensure!(rest.len() < left, "{} reads nothing", signature.name);
+                    buffers.run(&mut *session, &signature.name)?;
+                    buffers.append(&mut found);
+                    count += 1;
+                }
+                std::fs::write(to, found).with_context(|| format!("can't write {to}"))?;
+                count.to_string()
+            }
+            ["round"] => {
                 let before = processor_seconds();
                 let first = times.len();
                 for _ in 0..args.runs.max(1) {
