@@ -345,7 +345,11 @@ def measure(args, name):
         # They have no labels.
         command += ["--items", 0]
     else:
-        inputs, labels = known_items(args, name, inputs_of(bundle), "valid", 0, 500, 9)
+        wanted = inputs_of(bundle)
+        # Fewer of large images: every contender runs them all.
+        elements = sum(int(np.prod(dims)) for _, dims in wanted.values())
+        count = max(20, min(500, 4_000_000 // elements))
+        inputs, labels = known_items(args, name, wanted, "valid", 0, 500 if name == "mini-xception" else count, 9)
         judged = folder / f"{name}.judged.npz"
         np.savez(judged, **inputs, **({} if labels is None else {"labels": labels}))
         command += ["--inputs", judged]
