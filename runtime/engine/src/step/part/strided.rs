@@ -20,7 +20,8 @@ fn outer_cuts(dims: &[u32; AXES], output: &Strided, reach: u64) -> Option<Cuts> 
         .map(|n| u64::from(dims[n].saturating_sub(1)) * u64::from(output.strides[n]))
         .fold(reach, u64::saturating_add);
     let stride = u64::from(output.strides[axis]);
-    (inner < stride).then_some(Cuts {
+    // All places of an axis without a stride are one, which can't be cut.
+    (inner < stride).then(|| Cuts {
         count: dims[axis],
         grain: TOGETHER.div_ceil(output.strides[axis]),
     })
@@ -118,4 +119,25 @@ pub(super) fn pack(step: &Pack, cuts: Cuts, places: [u32; 2]) -> Pack {
     part.input.start += places[0] * step.input.strides[0];
     part.output = output;
     part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_axes_whose_places_lie_apart_are_cut() {
+        let grain = |stride: u32, reach: u64| {
+            let output = Strided {
+                span: Span { offset: 0, bytes: 0 },
+                start: 0,
+                strides: [0, 0, 0, 0, stride, 1],
+            };
+            outer_cuts(&[1, 1, 1, 1, 4, 8], &output, reach).map(|cuts| (cuts.count, cuts.grain))
+        };
+        assert_eq!(grain(8, 0), Some((4, 8)));
+        assert_eq!(grain(7, 0), None);
+        assert_eq!(grain(8, 1), None);
+        assert_eq!(grain(0, 0), None);
+    }
 }
