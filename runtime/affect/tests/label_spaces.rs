@@ -68,12 +68,10 @@ fn builtin_spaces_have_the_labels_of_their_data() {
 
 #[test]
 fn goemotions_labels_stand_in_the_order_of_the_data() {
-    let shared = std::env::var("LIMBIC_SHARED").unwrap_or_else(|_| "../../../shared".into());
-    let path = std::path::Path::new(&shared).join("data/text/goemotions/labels.txt");
-    let Ok(text) = std::fs::read_to_string(path) else {
-        println!("skipped: no ../shared/data");
+    let Some(shared) = limbic_tests::shared() else {
         return;
     };
+    let text = std::fs::read_to_string(shared.join("text/goemotions/labels.txt")).unwrap();
     assert_eq!(names("goemotions28"), text.lines().collect::<Vec<_>>());
 }
 

@@ -12,19 +12,6 @@ use symphonia::core::io::MediaSourceStream;
 /// At most this many files of a kind, spread over all of them.
 const FILES: usize = 200;
 
-fn shared() -> Option<PathBuf> {
-    let root = std::env::var_os("LIMBIC_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let data = root.join("data");
-    if !data.is_dir() {
-        println!("skipped: no ../shared/data");
-        return None;
-    }
-    Some(data)
-}
-
 /// Files below `folder` whose content is of one of `kinds`.
 fn files(folder: &Path, kinds: &[FileKind]) -> Vec<PathBuf> {
     let (mut folders, mut found) = (vec![folder.to_path_buf()], Vec::new());
@@ -69,7 +56,9 @@ fn by_symphonia(path: &Path) -> Vec<f32> {
 
 #[test]
 fn recordings_are_read_as_symphonia_reads_them() {
-    let Some(data) = shared() else { return };
+    let Some(data) = limbic_tests::shared() else {
+        return;
+    };
     let recordings = files(&data, &[FileKind::Wav, FileKind::Flac]);
     for path in &recordings {
         let mut reader = AudioReader::open(path).unwrap();
@@ -85,7 +74,9 @@ fn recordings_are_read_as_symphonia_reads_them() {
 
 #[test]
 fn pictures_are_read_as_the_image_crate_reads_them() {
-    let Some(data) = shared() else { return };
+    let Some(data) = limbic_tests::shared() else {
+        return;
+    };
     let pictures = files(&data, &[FileKind::Png, FileKind::Jpeg]);
     let mut largest = 0;
     for path in &pictures {

@@ -1,7 +1,6 @@
 //! The speech gate refuses noises and keeps voices.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use std::path::PathBuf;
 
 use limbic_signal::audio::{GateReason, ShortRule, SpeechGate, Window, WindowParams, Windower, rms_dbfs};
 
@@ -85,12 +84,10 @@ fn the_decision_holds_at_any_gain_above_the_least_level() {
 /// Ordinary speech with pauses, 16-bit WAV.
 #[test]
 fn most_windows_of_ordinary_speech_are_speech() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shared = std::env::var_os("LIMBIC_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
-    let Ok(folder) = std::fs::read_dir(shared.join("data/speech/ordinary")) else {
-        println!("skipped: no ../shared/data");
+    let Some(shared) = limbic_tests::shared() else {
         return;
     };
+    let folder = std::fs::read_dir(shared.join("speech/ordinary")).unwrap();
     let mut gate = SpeechGate::new(&recommended_gate()).unwrap();
     let params = WindowParams {
         length_ms: 3000,

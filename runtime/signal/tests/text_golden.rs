@@ -2,7 +2,6 @@
 //! The expected values are written by `tests/golden/make_text.py` and `tests/golden/make_ranges.py`.
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
 
 use limbic_signal::text::{NormaliseTextParams, WordPiece, WordPieceParams, normalise, words};
 use serde_json::Value;
@@ -96,15 +95,10 @@ fn ids_equal_those_of_hf_tokenizers() {
 
 #[test]
 fn ids_equal_those_of_hf_tokenizers_with_the_bert_vocabulary() {
-    let shared = std::env::var_os("LIMBIC_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    if !shared.join("data").is_dir() {
-        println!("skipped: no ../shared/data");
+    let Some(shared) = limbic_tests::shared() else {
         return;
-    }
-    let path = shared.join("data/checkpoints/tokenizers/bert_vocab/vocab.txt");
+    };
+    let path = shared.join("checkpoints/tokenizers/bert_vocab/vocab.txt");
     let vocabulary =
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(check_ids(&vocabulary, include_str!("golden/text/ids_bert.json")) > 20_000);

@@ -145,13 +145,7 @@ fn wrong_options_say_what_was_expected() {
 
 /// Where the real checkpoints are; says so and gives nothing where they are not.
 fn checkpoints() -> Option<std::path::PathBuf> {
-    let shared = std::env::var_os("LIMBIC_SHARED").map_or_else(|| root().join("../shared/data"), Into::into);
-    let folder: std::path::PathBuf = shared.join("checkpoints");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no ../shared/data");
-    None
+    limbic_tests::shared().map(|shared| shared.join("checkpoints"))
 }
 
 #[test]
