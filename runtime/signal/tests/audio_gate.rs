@@ -1,7 +1,6 @@
 //! The speech gate refuses noises and keeps voices.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-
 use limbic_signal::audio::{GateReason, ShortRule, SpeechGate, Window, WindowParams, Windower, rms_dbfs};
 
 mod noises;

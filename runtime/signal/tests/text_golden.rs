@@ -2,7 +2,6 @@
 //! The expected values are written by `tests/golden/make_text.py` and `tests/golden/make_ranges.py`.
 #![allow(clippy::unwrap_used)]
 
-
 use limbic_signal::text::{NormaliseTextParams, WordPiece, WordPieceParams, normalise, words};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
