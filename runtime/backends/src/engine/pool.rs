@@ -17,9 +17,9 @@ use limbic_engine::Workers;
 
 /// Nanoseconds that a part of a step must take: several times what it takes to hand one to a thread that looks out.
 pub(super) const LEAST_PART: u64 = 4_000;
-/// How long a thread looks out for the next part, and the caller for the end of the last one, before it sleeps: waking
-/// takes as long. Threads look out during a run only.
-const LOOK_OUT: Duration = Duration::from_micros(20);
+/// How long a thread looks out for the next part, and the caller for the end of the last one, before it sleeps: longer
+/// than most steps that run whole, as waking takes 50 us and more. Threads look out during a run only.
+const LOOK_OUT: Duration = Duration::from_micros(150);
 /// Looks between two looks at the clock.
 const LOOKS: usize = 32;
 /// Memory for the calls of a thread, which runs kernels only.
